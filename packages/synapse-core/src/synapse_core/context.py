@@ -1,0 +1,137 @@
+"""What an action is given besides its params: settings, identity, and somewhere to report to."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from synapse_core.environment import PluginEnvironment
+from synapse_core.model.enums import LogLevel
+from synapse_core.ports.events import Event, EventSink, MessageEvent
+from synapse_core.reporting import LoggingSink, Reporter
+
+__all__ = ["PluginEnvironment", "RuntimeContext"]
+
+
+def _not_cancelled() -> bool:
+    return False
+
+
+class RuntimeContext(Reporter):
+    """The context of one execution.
+
+    Everything is optional, so that a test can write ``MyAction(params, RuntimeContext())``. Ids,
+    environment and loggers are made when they are first asked for.
+
+    Args:
+        logger: Where reports go, as an `EventSink`; the same as `sink`.
+        env: Settings; a callable is asked once, at first use. Default: a snapshot of ``os.environ``.
+        job_id: Identity of the execution. Default: a new one.
+        client: Whatever client the executor provides.
+        checkpoint: State that an earlier attempt left.
+        sink: Where reports go. Default: the standard library's logger ``synapse``.
+        cancelled: Asked by `is_cancelled`.
+
+    Example:
+        >>> ctx = RuntimeContext(env={"EPOCHS": "3"}, job_id="train-001")
+        >>> ctx.env.get_int("EPOCHS"), ctx.job_id, ctx.is_cancelled
+        (3, 'train-001', False)
+    """
+
+    __slots__ = ("_cancelled", "_env", "_job_id", "_logger", "_sink", "_warned", "checkpoint", "client")
+
+    def __init__(
+        self,
+        logger: EventSink | None = None,
+        env: PluginEnvironment | Mapping[str, Any] | Callable[[], PluginEnvironment] | None = None,
+        job_id: str | None = None,
+        client: Any = None,
+        checkpoint: Any = None,
+        *,
+        sink: EventSink | None = None,
+        cancelled: Callable[[], bool] = _not_cancelled,
+    ) -> None:
+        self._sink = logger if sink is None else sink
+        self._env = env
+        self._job_id = job_id
+        self._cancelled = cancelled
+        self._logger: logging.Logger | None = None
+        self._warned: set[str] | None = None
+        self.client = client
+        self.checkpoint = checkpoint
+
+    @property
+    def env(self) -> PluginEnvironment:
+        """Settings: ``os.environ``, below ``config.yaml``'s ``env``, below ``--env`` and ``env=``."""
+        env = self._env
+        if not isinstance(env, PluginEnvironment):
+            if env is None:
+                env = PluginEnvironment.from_environ()
+            elif isinstance(env, Mapping):
+                env = PluginEnvironment(env)
+            else:
+                env = env()
+            self._env = env
+        return env
+
+    @property
+    def job_id(self) -> str:
+        """Identity of this execution; never ``None``."""
+        if self._job_id is None:
+            self._job_id = uuid.uuid4().hex
+        return self._job_id
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether somebody asked for this execution to stop."""
+        return self._cancelled()
+
+    @property
+    def logger(self) -> logging.Logger:
+        """A standard library logger whose records are reported as messages of this execution."""
+        if self._logger is None:
+            self._logger = logging.Logger("synapse.action", logging.DEBUG)
+            self._logger.addHandler(_ContextHandler(self))
+        return self._logger
+
+    def _reporting_job_id(self) -> str:
+        return self.job_id
+
+    def _report(self, event: Event) -> None:
+        if self._sink is None:
+            self._sink = LoggingSink()
+        try:
+            self._sink.emit(event)
+        except Exception:
+            if self._warned is None or "sink" not in self._warned:
+                self._warn_once("sink")
+                logging.getLogger("synapse").warning("reports are lost: the event sink fails", exc_info=True)
+
+    def _complain(self, problem: str) -> None:
+        if self._warn_once(problem):
+            super()._complain(problem)
+
+    def _warn_once(self, key: str) -> bool:
+        if self._warned is None:
+            self._warned = set()
+        if key in self._warned:
+            return False
+        self._warned.add(key)
+        return True
+
+
+class _ContextHandler(logging.Handler):
+    def __init__(self, ctx: RuntimeContext) -> None:
+        super().__init__()
+        self._ctx = ctx
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            text = self.format(record)
+        except Exception as error:  # wrong %-arguments are the action's mistake, and no reason to die
+            text = f"{record.msg!r} {record.args!r} ({type(error).__name__}: {error})"
+        word = record.levelname.lower()
+        level = word if word in set(LogLevel) else LogLevel.INFO
+        self._ctx._report(MessageEvent(job_id=self._ctx.job_id, message=text, level=level))

@@ -1,0 +1,285 @@
+"""What a plugin holds: its actions, how they are configured, and how to get at them."""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import inspect
+import os
+import pkgutil
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from synapse_core.actions import BaseAction
+from synapse_core.config import ActionConfig, ConfigWarning, PluginConfig, parse_config
+from synapse_core.config_file import CONFIG_NAMES, read_config_file
+from synapse_core.entrypoint import import_entrypoint
+from synapse_core.errors import ActionLoadError, ActionNotFoundError, PluginNotFoundError, nearest
+from synapse_core.loading import PluginCode, load_plugin_code
+from synapse_core.model.enums import RunMethod
+from synapse_core.resolution import ResolvedAction, is_action, resolve_action
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+__all__ = ["PluginDiscovery"]
+
+
+class PluginDiscovery:
+    """A plugin, found by its folder or module.
+
+    Finding it, listing and describing import none of its code; asking for an action or its models
+    imports that action's module and no other.
+
+    Attributes:
+        config: The validated ``config.yaml``, or what stands for it in a module without one.
+        folder: The plugin's folder; ``None`` for a module without ``config.yaml``.
+        warnings: Near misses in the config, also issued as `ConfigWarning`.
+
+    Example:
+        ::
+
+            discovery = PluginDiscovery.from_path("examples/digits")
+            discovery.list_actions()                # ['train', 'evaluate', …]
+            discovery.get_action_class("train")
+    """
+
+    def __init__(
+        self,
+        config: PluginConfig,
+        *,
+        folder: Path | None = None,
+        document: dict[str, Any] | None = None,
+        module: ModuleType | None = None,
+        actions: dict[str, Any] | None = None,
+        warnings: tuple[str, ...] = (),
+    ) -> None:
+        self.config = config
+        self.folder = folder
+        self.warnings = warnings
+        self._document = document
+        self._module = module
+        self._found = actions or {}
+        self._code: PluginCode | None = None
+
+    @classmethod
+    def from_path(cls, path: str | os.PathLike[str]) -> PluginDiscovery:
+        """Find the plugin in a folder, or by its ``config.yaml``.
+
+        Raises:
+            PluginNotFoundError: There is none.
+            ConfigError: Its config is broken.
+        """
+        return cls._from_config(Path(path))
+
+    @classmethod
+    def from_module(cls, module: ModuleType | str) -> PluginDiscovery:
+        """Find the plugin in a module, given as itself or by name.
+
+        A package with a ``config.yaml`` beside its ``__init__.py`` is read from that; else its
+        actions are those it defines or imports, by ``action_name`` or their class name.
+
+        Raises:
+            PluginNotFoundError: There is no module of that name.
+            ConfigError: Its config is broken.
+        """
+        if isinstance(module, str):
+            module = _import_plugin_module(module)
+        for parent in getattr(module, "__path__", []):
+            if any((Path(parent) / name).is_file() for name in CONFIG_NAMES):
+                return cls._from_config(Path(parent), module)
+        actions = dict(_actions_of_module(module))
+        config = PluginConfig(
+            code=module.__name__,
+            name=module.__name__,
+            description=(inspect.getdoc(module) or "").partition("\n")[0] or None,
+            actions={name: _config_of(found) for name, found in actions.items()},
+        )
+        return cls(config, module=module, actions=actions)
+
+    @classmethod
+    def _from_config(cls, path: Path, module: ModuleType | None = None) -> PluginDiscovery:
+        file = read_config_file(path)
+        config, found = parse_config(file)
+        for warning in found:
+            warnings.warn(warning, ConfigWarning, stacklevel=3)
+        if config.code is None:
+            config.code = file.path.parent.name
+        return cls(config, folder=file.path.parent, document=file.data, module=module, warnings=tuple(found))
+
+    @property
+    def code(self) -> str:
+        """The plugin's identity."""
+        return self.config.code or ""
+
+    def list_actions(self) -> list[str]:
+        """Return the names of the actions, in the order of the config."""
+        return list(self.config.actions)
+
+    def has_action(self, name: str) -> bool:
+        """Say whether there is an action of that name; it may still fail to import."""
+        return name in self.config.actions
+
+    def get_action_config(self, name: str) -> ActionConfig:
+        """Return the action's entry in the config.
+
+        Raises:
+            ActionNotFoundError: With the nearest names.
+        """
+        try:
+            return self.config.actions[name]
+        except KeyError:
+            known = self.list_actions()
+            raise ActionNotFoundError(
+                f"plugin {self.code!r} has no action {name!r}.{nearest(name, known)} "
+                f"Actions: {', '.join(known) or '(none)'}",
+                action=name,
+                known=known,
+            ) from None
+
+    def get_action_entrypoint(self, name: str) -> str:
+        """Return the action's entrypoint string.
+
+        Raises:
+            ActionNotFoundError: There is no such action.
+            ActionLoadError: It has no entrypoint.
+        """
+        entrypoint = self.get_action_config(name).entrypoint
+        if not entrypoint:
+            raise ActionLoadError(
+                f"action {name!r} of plugin {self.code!r} has no entrypoint; write "
+                f"'entrypoint: package.module:Name' below actions.{name} in {self._where()}"
+            )
+        return entrypoint
+
+    def get_action_class(self, name: str) -> Any:
+        """Return the action's class, or its function.
+
+        Raises:
+            ActionNotFoundError: There is no such action.
+            ActionLoadError: Its entrypoint does not import; other actions are not affected.
+        """
+        if name in self._found:
+            return self._found[name]
+        entrypoint = self.get_action_entrypoint(name)
+        module = self._module
+        named_from_outside = module is not None and entrypoint.startswith(
+            (f"{module.__name__}.", f"{module.__name__}:")
+        )
+        if self.folder is None or named_from_outside:
+            return import_entrypoint(entrypoint)
+        if self._code is None:
+            self._code = load_plugin_code(self.folder, self.code)
+        return self._code.import_entrypoint(entrypoint)
+
+    def resolve(self, name: str) -> ResolvedAction:
+        """Return the action ready to run.
+
+        Raises:
+            ActionNotFoundError: There is no such action.
+            ActionLoadError: It does not import, or is nothing that can run.
+        """
+        found = self.get_action_class(name)
+        try:
+            return resolve_action(found)
+        except TypeError as error:
+            raise ActionLoadError(
+                f"action {name!r} of plugin {self.code!r}: {error}", entrypoint=self.config.actions[name].entrypoint
+            ) from error
+
+    def get_action_method(self, name: str) -> RunMethod | str:
+        """Return how a backend should prefer to run the action. Default: ``task``."""
+        return self.get_action_config(name).method or RunMethod.TASK
+
+    def get_action_params_model(self, name: str) -> type[BaseModel] | None:
+        """Return the model of the action's params; imports the action."""
+        return self.resolve(name).params_model
+
+    def get_action_result_model(self, name: str) -> type[BaseModel] | None:
+        """Return the model of the action's result; imports the action."""
+        return self.resolve(name).result_model
+
+    def get_action_input_type(self, name: str) -> str | list[str] | None:
+        """Return what the action takes: from the config, else from the action itself."""
+        return self.get_action_config(name).input_type or self._stated(name, "input_type")
+
+    def get_action_output_type(self, name: str) -> str | list[str] | None:
+        """Return what the action makes: from the config, else from the action itself."""
+        return self.get_action_config(name).output_type or self._stated(name, "output_type")
+
+    def get_action_ui_schema(self, name: str) -> Any:
+        """Return what a form for the params is made from: the config's ``ui_schema``, else the model's JSON Schema."""
+        configured = self.get_action_config(name).ui_schema
+        if configured is not None:
+            return configured
+        model = self.get_action_params_model(name)
+        return model.model_json_schema() if model is not None else {"type": "object", "properties": {}}
+
+    def to_config_dict(self) -> dict[str, Any]:
+        """Return the config as plain data, unknown keys included; a round trip of the file."""
+        if self._document is not None:
+            return copy.deepcopy(self._document)
+        return self.config.model_dump(mode="json", exclude_defaults=True, exclude_none=True)
+
+    def __repr__(self) -> str:
+        return f"PluginDiscovery({self.code!r}, actions={self.list_actions()})"
+
+    def _stated(self, name: str, attribute: str) -> str | None:
+        try:
+            value: str | None = getattr(self.resolve(name), attribute)
+        except ActionLoadError:
+            return None
+        return value
+
+    def _where(self) -> str:
+        return str(self.folder / CONFIG_NAMES[0]) if self.folder else self.code
+
+
+def _import_plugin_module(name: str) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+            raise
+        raise PluginNotFoundError(
+            f"no plugin {name!r}: it is neither a folder here ({os.getcwd()}) nor a module that imports ({error})"
+        ) from error
+
+
+def _actions_of_module(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    own = list(_actions_in(module))
+    if own or not hasattr(module, "__path__"):
+        yield from own
+        return
+    for info in pkgutil.walk_packages(module.__path__, f"{module.__name__}.", onerror=lambda name: None):
+        try:
+            submodule = importlib.import_module(info.name)
+        except Exception as error:  # one broken module spoils only itself
+            warnings.warn(f"{info.name} does not import: {error!r}", ConfigWarning, stacklevel=4)
+            continue
+        yield from _actions_in(submodule)
+
+
+def _actions_in(module: ModuleType) -> Iterator[tuple[str, Any]]:
+    for found in vars(module).values():
+        if not is_action(found) or inspect.isabstract(found):
+            continue
+        if isinstance(found, type) and getattr(found, "execute", None) is BaseAction.execute:
+            continue  # a base class for others
+        yield resolve_action(found).name, found
+
+
+def _config_of(found: Any) -> ActionConfig:
+    resolved = resolve_action(found)
+    target = found if hasattr(found, "__qualname__") else type(found)
+    return ActionConfig(
+        entrypoint=f"{target.__module__}:{target.__qualname__}",
+        method=resolved.method,
+        description=resolved.description or None,
+        input_type=resolved.input_type,
+        output_type=resolved.output_type,
+        idempotent=resolved.idempotent,
+    )

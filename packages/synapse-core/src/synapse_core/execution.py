@@ -1,0 +1,177 @@
+"""The one way in which an action runs: validate, run, and say what came of it.
+
+Every executor calls this, on whichever machine it runs the action; an executor decides only where.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Awaitable
+from typing import TYPE_CHECKING, Any
+
+from synapse_core.context import RuntimeContext
+from synapse_core.errors import ExecutionCancelledError, ExecutionError, PluginError
+from synapse_core.model.outcome import Outcome, format_traceback, safe_str
+from synapse_core.ports.action import RunnableAction
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["run_action", "run_action_async", "run_to_outcome"]
+
+
+def run_action(action: RunnableAction, params: Any, ctx: RuntimeContext) -> Any:
+    """Validate `params`, run `action` in this thread, return its result.
+
+    A coroutine runs on an event loop of its own: in this thread, or, where this thread's loop is
+    already running, in another one with a copy of the context variables.
+
+    Raises:
+        ValidationError: The params do not fit; nothing has run.
+        ExecutionError: The action raised anything, ``SystemExit`` included; the original is its cause.
+        KeyboardInterrupt: Somebody pressed Ctrl-C; the action's ``finally`` blocks have run.
+    """
+    validated = action.validate(params)
+    try:
+        result = action.call(validated, ctx)
+        if hasattr(type(result), "__await__"):
+            result = _run_awaitable(result)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise execution_error(error, action, ctx) from error
+    return result
+
+
+async def run_action_async(action: RunnableAction, params: Any, ctx: RuntimeContext) -> Any:
+    """Do what `run_action` does on the running event loop; an action that is no coroutine gets a thread.
+
+    Raises:
+        ValidationError: As `run_action`.
+        ExecutionError: As `run_action`.
+        asyncio.CancelledError: The calling task was cancelled; so was the action.
+    """
+    import asyncio
+
+    validated = action.validate(params)
+    try:
+        if action.is_async:
+            result = action.call(validated, ctx)
+        else:
+            result = await asyncio.to_thread(_call_in_thread, action, validated, ctx)
+        if hasattr(type(result), "__await__"):
+            result = await result
+    except KeyboardInterrupt:
+        raise
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        raise execution_error(error, action, ctx) from error
+    except _RaisedInThread as carrier:
+        original = carrier.original
+        raise execution_error(original, action, ctx) from original
+    except BaseException as error:
+        raise execution_error(error, action, ctx) from error
+    return result
+
+
+def run_to_outcome(action: RunnableAction, params: Any, ctx: RuntimeContext, *, allow_pickle: bool) -> Outcome:
+    """Do what `run_action` does and return value or error as data.
+
+    Args:
+        action: What to run.
+        params: Its params.
+        ctx: Its context.
+        allow_pickle: Whether a result without a form as data may travel as a pickle: only within
+            one machine or one cluster.
+    """
+    try:
+        return Outcome.of_value(run_action(action, params, ctx), allow_pickle=allow_pickle)
+    except PluginError as error:
+        return Outcome.of_error(error)
+
+
+class _RaisedInThread(Exception):
+    """Carries what may not cross a future by itself: StopIteration and bare BaseExceptions."""
+
+    def __init__(self, original: BaseException) -> None:
+        super().__init__(original)
+        self.original = original
+
+
+def _call_in_thread(action: RunnableAction, params: Any, ctx: RuntimeContext) -> Any:
+    try:
+        return action.call(params, ctx)
+    except BaseException as error:
+        raise _RaisedInThread(error) from error
+
+
+def execution_error(error: BaseException, action: RunnableAction, ctx: RuntimeContext) -> ExecutionError:
+    """Return the error to raise for what an action raised; the caller raises it ``from`` the original."""
+    kind = type(error).__name__
+    text = safe_str(error)
+    what = f"{kind}: {text}" if text else kind
+    cls = ExecutionError
+    if isinstance(error, SystemExit):
+        what = f"it called sys.exit({'' if error.code is None else repr(error.code)})"
+    elif kind == "CancelledError":
+        cls, what = ExecutionCancelledError, "it was cancelled"
+    elif kind == "BdbQuit":
+        cls, what = ExecutionCancelledError, "the debugger was left"
+    return cls(
+        f"action {action.name!r} failed: {what}",
+        original_type=kind,
+        original_message=text,
+        remote_traceback=format_traceback(error),
+        details={"action": action.name, "job_id": ctx.job_id},
+    )
+
+
+def _run_awaitable(awaitable: Awaitable[Any]) -> Any:
+    import asyncio
+
+    async def main() -> Any:
+        return await awaitable
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(main())
+    return _run_on_another_thread(main)
+
+
+def _run_on_another_thread(main: Any) -> Any:
+    import asyncio
+    import contextvars
+
+    started = threading.Event()
+    state: dict[str, Any] = {}
+
+    async def tracked() -> Any:
+        state["loop"], state["task"] = asyncio.get_running_loop(), asyncio.current_task()
+        started.set()
+        return await main()
+
+    def work() -> None:
+        try:
+            state["result"] = asyncio.run(tracked())
+        except BaseException as error:  # handed to the calling thread, whatever it is
+            state["error"] = error
+        finally:
+            started.set()
+
+    thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="synapse-action-loop")
+    thread.start()
+    try:
+        thread.join()
+    except BaseException:  # Ctrl-C arrives in the waiting thread: stop the action, let its finally blocks run
+        started.wait()
+        task: asyncio.Task[Any] | None = state.get("task")
+        if task is not None and not state["loop"].is_closed():
+            state["loop"].call_soon_threadsafe(task.cancel)
+        thread.join()
+        raise
+    if "error" in state:
+        raise state["error"]
+    return state["result"]

@@ -1,0 +1,259 @@
+"""What came of running an action, a value or an error, as data that can cross any boundary."""
+
+from __future__ import annotations
+
+import pickle
+import traceback as traceback_module
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from synapse_core.errors import (
+    ExecutionCancelledError,
+    ExecutionError,
+    ExecutionTimeoutError,
+    FieldProblem,
+    PluginError,
+    ValidationError,
+    WorkerLostError,
+)
+from synapse_core.model.tagged import PlainData, UnencodableError, decode, encode, import_type, type_name
+
+__all__ = ["ErrorData", "Outcome", "safe_str", "shorten"]
+
+_EXECUTION_ERRORS: dict[str, type[ExecutionError]] = {
+    cls.__name__: cls for cls in (ExecutionError, ExecutionTimeoutError, ExecutionCancelledError, WorkerLostError)
+}
+_MAX_REPR = 200
+
+
+def safe_str(error: BaseException) -> str:
+    """Return ``str(error)``, or a note where that itself raises."""
+    try:
+        return str(error)
+    except BaseException as broken:  # the text of a user's class may fail in any way
+        return f"<{type(error).__qualname__} whose text cannot be made: {type(broken).__qualname__}>"
+
+
+def shorten(value: Any, limit: int = _MAX_REPR) -> str:
+    """Return ``repr(value)`` of at most `limit` characters; never raises."""
+    try:
+        text = repr(value)
+    except Exception as broken:
+        text = f"<{type(value).__qualname__} whose repr raises {type(broken).__qualname__}>"
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorData:
+    """An exception as data.
+
+    Attributes:
+        kind: Name of the Synapse error to raise from it.
+        message: Its message.
+        original_type: ``module:qualname`` of the action's own exception, where there was one.
+        original_message: Its text.
+        original_args: Its ``args`` as tagged data, where they have that form; for rebuilding it.
+        traceback: Text of the traceback.
+        problems: Field problems of a `ValidationError`.
+        details: Further facts, JSON types only.
+        children: Members of an exception group.
+    """
+
+    kind: str
+    message: str
+    original_type: str | None = None
+    original_message: str | None = None
+    original_args: list[Any] | None = None
+    traceback: str = ""
+    problems: tuple[FieldProblem, ...] = ()
+    details: dict[str, Any] = field(default_factory=dict)
+    children: tuple[ErrorData, ...] = ()
+
+    @classmethod
+    def from_exception(cls, error: BaseException) -> ErrorData:
+        """Describe `error`; an `ExecutionError` is described with its cause."""
+        if isinstance(error, ValidationError):
+            return cls("ValidationError", str(error.args[0]), problems=error.problems, details={"action": error.action})
+        if isinstance(error, ExecutionError):
+            original = cls._from_original(error.__cause__) if error.__cause__ is not None else None
+            return cls(
+                type(error).__name__ if type(error).__name__ in _EXECUTION_ERRORS else "ExecutionError",
+                str(error),
+                original_type=original.original_type if original else error.original_type,
+                original_message=error.original_message,
+                original_args=original.original_args if original else None,
+                traceback=error.remote_traceback,
+                details=error.details,
+                children=original.children if original else (),
+            )
+        return cls._from_original(error)
+
+    @classmethod
+    def _from_original(cls, error: BaseException) -> ErrorData:
+        try:
+            args = encode(list(error.args))
+        except UnencodableError:
+            args = None
+        children: tuple[ErrorData, ...] = ()
+        if isinstance(error, BaseExceptionGroup):
+            args = encode([safe_str(error) if not error.args else str(error.args[0])])
+            children = tuple(cls._from_original(child) for child in error.exceptions)
+        return cls(
+            "ExecutionError",
+            safe_str(error),
+            original_type=type_name(type(error)),
+            original_message=safe_str(error),
+            original_args=args,
+            traceback=format_traceback(error),
+            children=children,
+        )
+
+    def to_exception(self) -> PluginError:
+        """Return the Synapse error, its ``__cause__`` the original where that can be rebuilt here."""
+        if self.kind == "ValidationError":
+            return ValidationError(self.message, problems=self.problems, action=self.details.get("action"))
+        error = _EXECUTION_ERRORS.get(self.kind, ExecutionError)(
+            self.message,
+            original_type=self.original_type.partition(":")[2] if self.original_type else None,
+            original_message=self.original_message,
+            remote_traceback=self.traceback,
+            details=self.details,
+        )
+        error.__cause__ = self._rebuild_original()
+        return error
+
+    def _rebuild_original(self) -> BaseException | None:
+        if self.original_type is None or self.original_args is None:
+            return None
+        cls = import_type(self.original_type)
+        if cls is None or not issubclass(cls, BaseException):
+            return None
+        try:
+            args = decode(self.original_args)
+            if self.children:
+                args.append([child._rebuild_original() or child.to_exception() for child in self.children])
+            return cls(*args)
+        except Exception:  # a constructor of the user's may want other arguments than `args`
+            return None
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON types."""
+        return {
+            "kind": self.kind,
+            "message": self.message,
+            "original_type": self.original_type,
+            "original_message": self.original_message,
+            "original_args": self.original_args,
+            "traceback": self.traceback,
+            "problems": [[p.path, p.given, p.rule, p.type] for p in self.problems],
+            "details": self.details,
+            "children": [child.to_dict() for child in self.children],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> ErrorData:
+        """Read what `to_dict` wrote."""
+        return cls(
+            **{
+                **data,
+                "problems": tuple(FieldProblem(*row) for row in data["problems"]),
+                "children": tuple(cls.from_dict(child) for child in data["children"]),
+            }
+        )
+
+
+def format_traceback(error: BaseException) -> str:
+    """Return the traceback of `error` as text, also where its ``str()`` raises."""
+    try:
+        return "".join(traceback_module.format_exception(error))
+    except BaseException:  # the text of a user's class may fail in any way
+        frames = "".join(traceback_module.format_tb(error.__traceback__))
+        return f"Traceback (most recent call last):\n{frames}{type(error).__qualname__}: {safe_str(error)}\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A value or an error, as data.
+
+    Attributes:
+        value: The result as tagged data; meaningless where there is an error.
+        pickled: The result as pickle bytes, where it has no form as data and the boundary
+            to be crossed trusts both sides; never read or written over HTTP.
+        stand_in: The value is only a description of a result that could not be carried.
+        error: What went wrong, or ``None``.
+    """
+
+    value: Any = None
+    pickled: bytes | None = None
+    stand_in: bool = False
+    error: ErrorData | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether the action succeeded."""
+        return self.error is None
+
+    @classmethod
+    def of_value(cls, value: Any, *, allow_pickle: bool) -> Outcome:
+        """Encode a result. A result that cannot be carried is a success with a described stand-in."""
+        try:
+            return cls(value=encode(value))
+        except UnencodableError as unencodable:
+            if allow_pickle:
+                try:
+                    return cls(pickled=pickle.dumps(value))
+                except Exception as unpicklable:  # pickling runs the user's code
+                    unencodable = UnencodableError(f"{unencodable}, and pickling it fails: {safe_str(unpicklable)}")
+            described = {
+                "type_name": type_name(type(value)),
+                "repr": shorten(value),
+                "why": str(unencodable),
+            }
+            return cls(value=described, stand_in=True)
+
+    @classmethod
+    def of_error(cls, error: BaseException) -> Outcome:
+        """Encode an exception."""
+        return cls(error=ErrorData.from_exception(error))
+
+    def unwrap(self) -> Any:
+        """Return the value, or raise the error.
+
+        A stand-in comes back as `PlainData` with ``repr`` and the reason ``why``.
+
+        Raises:
+            ValidationError: The params did not fit.
+            ExecutionError: The action failed.
+        """
+        if self.error is not None:
+            raise self.error.to_exception()
+        if self.pickled is not None:
+            return pickle.loads(self.pickled)
+        if self.stand_in:
+            return PlainData(self.value, type_name=self.value["type_name"])
+        return decode(self.value)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON types.
+
+        Raises:
+            ValueError: The value is a pickle, which never leaves the machine or cluster.
+        """
+        if self.pickled is not None:
+            raise ValueError("a pickled result is not for HTTP or a ledger; encode it with allow_pickle=False")
+        return {
+            "value": self.value,
+            "stand_in": self.stand_in,
+            "error": self.error.to_dict() if self.error else None,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Outcome:
+        """Read what `to_dict` wrote."""
+        error = data.get("error")
+        return cls(
+            value=data["value"],
+            stand_in=bool(data.get("stand_in")),
+            error=ErrorData.from_dict(error) if error else None,
+        )

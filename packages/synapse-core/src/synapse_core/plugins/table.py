@@ -1,0 +1,82 @@
+"""The table of installed backends, kept on disk so that most commands need not ask the packages again."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from typing import Any
+
+from synapse_core.cache import cache_folder, write_atomically
+from synapse_core.plugins.rows import Row
+
+__all__ = ["installed_rows"]
+
+_FORMAT = 1
+_METADATA = (".dist-info", ".egg-info")
+
+
+def installed_rows(*, fresh: bool = False) -> list[Row]:
+    """Return what is installed; from disk where nothing was installed or edited since, unless `fresh`."""
+    file = _table_file()
+    state = _metadata_state()
+    if file is not None and not fresh and (known := _read(file, state)) is not None:
+        return known
+    from synapse_core.plugins.scan import scan_backends
+
+    rows, modules = scan_backends()
+    if file is not None:
+        table = {
+            "format": _FORMAT,
+            "state": state,
+            "modules": {path: _modified(path) for path in modules},
+            "rows": [row.to_dict() for row in rows],
+        }
+        with contextlib.suppress(OSError):  # a full or read-only disk costs time, nothing else
+            write_atomically(file, json.dumps(table).encode())
+    return rows
+
+
+def _table_file() -> str | None:
+    cache = cache_folder()
+    if cache is None:
+        return None
+    # One table per environment; crc32 needs no import of hashlib.
+    from zlib import crc32
+
+    which = crc32("\0".join([sys.prefix, sys.version, *sys.path]).encode())
+    return os.path.join(cache, "backends", f"{which:08x}.json")
+
+
+def _metadata_state() -> list[list[Any]]:
+    """Return path and time of every distribution's metadata folder."""
+    state: list[list[Any]] = []
+    for folder in sys.path:
+        try:
+            entries = os.scandir(folder or ".")
+        except OSError:
+            continue
+        with entries:
+            state.extend([entry.path, entry.stat().st_mtime_ns] for entry in entries if entry.name.endswith(_METADATA))
+    return sorted(state)
+
+
+def _modified(path: str) -> int | None:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return None
+
+
+def _read(file: str, state: list[list[Any]]) -> list[Row] | None:
+    try:
+        with open(file, encoding="utf-8") as handle:
+            table = json.load(handle)
+        if table["format"] != _FORMAT or table["state"] != state:
+            return None
+        if any(_modified(path) != time for path, time in table["modules"].items()):
+            return None
+        return [Row.from_dict(row) for row in table["rows"]]
+    except (OSError, ValueError, KeyError, TypeError):  # missing, or written by another version
+        return None

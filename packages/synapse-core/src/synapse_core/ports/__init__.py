@@ -1,0 +1,1 @@
+"""Ports: small protocols, one file each, whose docstrings are the contract."""

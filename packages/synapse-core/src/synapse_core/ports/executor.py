@@ -1,0 +1,194 @@
+"""Ports: what runs actions, and what it is able to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_checkable
+
+from synapse_core.errors import CapabilityError
+
+if TYPE_CHECKING:
+    from synapse_core.actions import BaseAction
+    from synapse_core.model.progress import PipelineProgress
+    from synapse_core.model.status import JobStatus, RunStatus
+
+__all__ = [
+    "ActionLike",
+    "Capabilities",
+    "ExecutorProtocol",
+    "JobExecutorProtocol",
+    "PipelineExecutorProtocol",
+    "StatedCapabilities",
+]
+
+ActionLike: TypeAlias = "type[BaseAction[Any, Any]] | Callable[..., Any] | str"
+"""What may be passed as an action."""
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What an executor claims. A claim is a promise; an operation that is not claimed raises `CapabilityError`.
+
+    Attributes:
+        returns_result: `execute` returns the action's result.
+        shares_memory: Results are the very objects that the action returned.
+        isolated: An action that kills its process does not kill the caller.
+        detached: `submit` hands over the work and returns a job id; the work outlives the caller.
+        logs: Logs can be had by job id.
+        cancel: Running work can be stopped by job id.
+        parallel: Several calls at once run at once.
+        gpu: GPUs can be asked for.
+        environment: `env=` reaches the action as ``ctx.env``.
+        events: Logs, progress and metrics reach the caller while the work runs.
+    """
+
+    returns_result: bool = False
+    shares_memory: bool = False
+    isolated: bool = False
+    detached: bool = False
+    logs: bool = False
+    cancel: bool = False
+    parallel: bool = False
+    gpu: bool = False
+    environment: bool = False
+    events: bool = False
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of what is claimed."""
+        return tuple(field.name for field in fields(self) if getattr(self, field.name))
+
+
+_OPERATIONS: dict[str, str] = {
+    "submit": "detached",
+    "get_status": "detached",
+    "get_result": "detached",
+    "wait": "detached",
+    "get_logs": "logs",
+    "stream_logs": "logs",
+    "cancel": "cancel",
+    "stop": "cancel",
+}
+
+
+class StatedCapabilities:
+    """Base of executors that state what they can do: an operation that is not claimed raises at once.
+
+    Attributes:
+        capabilities: What the executor claims.
+    """
+
+    capabilities: ClassVar[Capabilities] = Capabilities()
+
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            claim = _OPERATIONS.get(name)
+            kind = type(self).__name__
+            if claim is None:
+                raise AttributeError(f"{kind!r} object has no attribute {name!r}")
+            raise CapabilityError(
+                f"{kind} cannot {name}(): it does not claim {claim!r}. "
+                f"It claims: {', '.join(self.capabilities.names()) or '(nothing)'}. "
+                "`synapse executors` shows which ones do"
+            )
+
+
+@runtime_checkable
+class ExecutorProtocol(Protocol):
+    """Runs one action at a time for each caller and returns its result.
+
+    May be called from any thread, several at once; a call blocks its own thread only. Ctrl-C in
+    the calling thread stops waiting, and the action where the executor claims to be able to.
+    """
+
+    def execute(self, action: ActionLike, params: dict[str, Any], **kwargs: Any) -> Any:
+        """Run an action and return what its ``execute`` returns.
+
+        Args:
+            action: A `BaseAction` subclass, a callable ``(params, ctx)``, or an entrypoint string.
+            params: Validated before anything leaves this process, where the model is known here.
+            **kwargs: Ignored.
+
+        Raises:
+            ValidationError: The params do not fit; nothing has run.
+            ExecutionError: The action raised; its cause is the original where that can be rebuilt.
+            BackendError: The backend could not run it at all.
+        """
+        ...
+
+
+@runtime_checkable
+class JobExecutorProtocol(ExecutorProtocol, Protocol):
+    """Takes work over and answers for it by job id, also to other processes."""
+
+    def submit(self, action: ActionLike, params: dict[str, Any], *, job_id: str | None = None) -> str:
+        """Hand the work over and return its id at once.
+
+        Raises:
+            ValidationError: The params do not fit; nothing was handed over.
+            JobExistsError: `job_id` is taken; the job that has it was left alone.
+        """
+        ...
+
+    def get_status(self, job_id: str) -> JobStatus:
+        """Return the job's status; ``UNKNOWN`` for an unknown id."""
+        ...
+
+    def get_result(self, job_id: str, timeout: float | None = None) -> Any:
+        """Wait for the job and return its result, as often as asked.
+
+        Raises:
+            ExecutionTimeoutError: `timeout` seconds have passed; the job goes on.
+            ExecutionCancelledError: It was stopped.
+            JobNotFoundError: There is no such job.
+            ExecutionError: It failed.
+        """
+        ...
+
+    def wait(self, job_id: str, timeout_seconds: float = 300) -> str:
+        """Wait for the job and return its final status; raises as `get_result` does."""
+        ...
+
+    def get_logs(self, job_id: str) -> str:
+        """Return everything that the job has logged so far. Claimed by ``logs``."""
+        ...
+
+    def cancel(self, job_id: str) -> bool:
+        """Stop the job; ``False`` if it had already ended. Claimed by ``cancel``."""
+        ...
+
+
+@runtime_checkable
+class PipelineExecutorProtocol(Protocol):
+    """Runs several actions in order, each with the results of those before it."""
+
+    def submit(
+        self, pipeline: Any, params: dict[str, Any], *, name: str | None = None, resume_from: str | None = None
+    ) -> str:
+        """Record the run and start it; returns its id at once."""
+        ...
+
+    def get_status(self, run_id: str) -> RunStatus:
+        """Return the run's status."""
+        ...
+
+    def get_progress(self, run_id: str) -> PipelineProgress:
+        """Return progress, action by action."""
+        ...
+
+    def stream_progress(self, run_id: str, timeout: float = 3600.0) -> Iterator[PipelineProgress]:
+        """Yield progress as it changes, until the run has ended."""
+        ...
+
+    def wait(self, run_id: str, timeout_seconds: float = 3600) -> PipelineProgress:
+        """Wait for the run. Raises `ExecutionError` where it failed, `ExecutionTimeoutError` where it goes on."""
+        ...
+
+    def get_result(self, run_id: str, timeout: float | None = None) -> Any:
+        """Return the last action's result."""
+        ...
+
+    def cancel(self, run_id: str) -> None:
+        """Stop the run and whatever works for it."""
+        ...

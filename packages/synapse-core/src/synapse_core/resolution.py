@@ -1,0 +1,200 @@
+"""The one place that turns a class, a function or an entrypoint string into something that runs."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import re
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+from synapse_core.actions import ActionInfo, BaseAction, action_info
+from synapse_core.context import RuntimeContext
+from synapse_core.entrypoint import import_entrypoint
+from synapse_core.model.outcome import shorten
+from synapse_core.params import validate_params
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+__all__ = ["ResolvedAction", "is_action", "resolve_action", "snake_case_name"]
+
+
+@dataclass(frozen=True, slots=True, weakref_slot=True)
+class ResolvedAction:
+    """An action ready to run; implements the port `RunnableAction`.
+
+    Attributes:
+        target: The class or function itself.
+        call: Runs it with validated params and a context.
+    """
+
+    target: Any
+    name: str
+    params_model: type[BaseModel] | None
+    result_model: type[BaseModel] | None
+    call: Callable[[Any, RuntimeContext], Any]
+    is_async: bool = False
+    idempotent: bool = False
+    description: str = ""
+    category: str | None = None
+    input_type: str | None = None
+    output_type: str | None = None
+    method: str | None = None
+
+    def validate(self, params: Any) -> Any:
+        """Return validated params.
+
+        Raises:
+            ValidationError: With one problem per field.
+        """
+        return validate_params(self.params_model, params, self.name)
+
+
+_resolved: WeakKeyDictionary[Any, ResolvedAction] = WeakKeyDictionary()
+
+
+def is_action(candidate: Any) -> bool:
+    """Say whether `candidate` was written as an action: a `BaseAction` subclass or an `@action` function."""
+    if isinstance(candidate, type):
+        return issubclass(candidate, BaseAction) and candidate is not BaseAction
+    return callable(candidate) and action_info(candidate) is not None
+
+
+def resolve_action(candidate: Any) -> ResolvedAction:
+    """Make a class, a function or an entrypoint string ready to run.
+
+    Raises:
+        ActionLoadError: The entrypoint does not import, or names something that cannot run.
+        TypeError: `candidate` is none of the three.
+    """
+    if isinstance(candidate, ResolvedAction):
+        return candidate
+    try:
+        return _resolved[candidate]
+    except (KeyError, TypeError):  # not seen before, or not weakly referable
+        pass
+    if isinstance(candidate, str):
+        return resolve_action(import_entrypoint(candidate))
+    if isinstance(candidate, type):
+        resolved = _resolve_class(candidate)
+    elif callable(candidate):
+        resolved = _resolve_function(candidate)
+    else:
+        raise TypeError(
+            f"{shorten(candidate)} cannot be run as an action; pass a BaseAction subclass, "
+            "a function (params, ctx), or an entrypoint such as 'plugin.train:TrainAction'"
+        )
+    with contextlib.suppress(TypeError):  # not weakly referable: resolved anew each time
+        _resolved[candidate] = resolved
+    return resolved
+
+
+def _call_class(cls: type[BaseAction[Any, Any]], params: Any, ctx: RuntimeContext) -> Any:
+    return cls(params, ctx).execute()
+
+
+def snake_case_name(cls: type) -> str:
+    """Return the class name in snake case, without a trailing ``Action``."""
+    name = cls.__name__.removesuffix("Action") or cls.__name__
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+
+
+def _resolve_class(cls: type) -> ResolvedAction:
+    if not issubclass(cls, BaseAction):
+        raise TypeError(
+            f"{cls.__qualname__} is a class, and no BaseAction. Write class {cls.__name__}(BaseAction[Params]), "
+            "or pass a function (params, ctx)"
+        )
+    if inspect.isabstract(cls) or cls.execute is BaseAction.execute:
+        raise TypeError(f"{cls.__qualname__} has no execute() of its own")
+    return ResolvedAction(
+        target=cls,
+        name=cls.action_name or snake_case_name(cls),
+        params_model=cls.params_model,
+        result_model=cls.result_model,
+        call=partial(_call_class, cls),
+        is_async=inspect.iscoroutinefunction(cls.execute),
+        idempotent=cls.idempotent,
+        description=cls.description or (cls.__doc__ or "").strip().partition("\n")[0],
+        category=cls.category,
+        input_type=cls.input_type,
+        output_type=cls.output_type,
+        method=cls.method,
+    )
+
+
+def _resolve_function(function: Callable[..., Any]) -> ResolvedAction:
+    info = action_info(function) or ActionInfo(name=getattr(function, "__name__", type(function).__name__))
+    positional = list(_positional_parameters(function))
+    names = [parameter.name for parameter in positional]
+    call: Callable[[Any, RuntimeContext], Any]
+    if len(names) >= 2 or any(parameter.kind is parameter.VAR_POSITIONAL for parameter in positional):
+        call = function
+    elif names in (["ctx"], ["context"]):
+        call = partial(_call_with_context, function)
+    elif names:
+        call = partial(_call_with_params, function)
+    else:
+        call = partial(_call_alone, function)
+    return ResolvedAction(
+        target=function,
+        name=info.name,
+        params_model=info.params or _annotated_params(function, positional),
+        result_model=info.result,
+        call=call,
+        is_async=inspect.iscoroutinefunction(function),
+        idempotent=info.idempotent,
+        description=info.description,
+        category=info.category,
+        input_type=info.input_type,
+        output_type=info.output_type,
+        method=info.method,
+    )
+
+
+def _call_with_params(function: Callable[..., Any], params: Any, ctx: RuntimeContext) -> Any:
+    return function(params)
+
+
+def _call_with_context(function: Callable[..., Any], params: Any, ctx: RuntimeContext) -> Any:
+    return function(ctx)
+
+
+def _call_alone(function: Callable[..., Any], params: Any, ctx: RuntimeContext) -> Any:
+    return function()
+
+
+def _positional_parameters(function: Callable[..., Any]) -> Iterator[inspect.Parameter]:
+    try:
+        signature = inspect.signature(function)
+    except (TypeError, ValueError):  # a builtin without a signature
+        return
+    for parameter in signature.parameters.values():
+        if parameter.kind in (
+            parameter.POSITIONAL_ONLY,
+            parameter.POSITIONAL_OR_KEYWORD,
+            parameter.VAR_POSITIONAL,
+        ):
+            yield parameter
+
+
+def _annotated_params(function: Callable[..., Any], positional: list[inspect.Parameter]) -> type[BaseModel] | None:
+    if not positional:
+        return None
+    name = positional[0].name
+    plain = getattr(function, "func", function)
+    holder = plain if inspect.isroutine(plain) else type(plain).__call__
+    annotation: Any = positional[0].annotation
+    if isinstance(annotation, str):
+        try:
+            annotation = typing.get_type_hints(holder)[name]
+        except Exception:  # one annotation that does not resolve spoils get_type_hints for all
+            annotation = getattr(holder, "__globals__", {}).get(annotation)
+    if isinstance(annotation, type) and hasattr(annotation, "model_validate"):
+        return annotation
+    return None

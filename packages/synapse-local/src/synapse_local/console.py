@@ -1,0 +1,146 @@
+"""Show what an action reports on the terminal, as it happens."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from typing import TYPE_CHECKING, Any, TextIO
+
+from synapse_core.ports.events import (
+    DevEvent,
+    Event,
+    LogEvent,
+    MessageEvent,
+    MetricEvent,
+    MetricsEvent,
+    ProgressEvent,
+    VisualizationEvent,
+)
+
+if TYPE_CHECKING:
+    from synapse_local.progress_bar import ProgressBar
+
+__all__ = ["ConsoleLogger"]
+
+_COLORS = {"debug": "2", "warning": "33", "error": "31", "critical": "1;31"}
+
+
+class ConsoleLogger:
+    """Writes events to stderr at once: a progress bar on a terminal, plain lines elsewhere.
+
+    A terminal is one that can move its cursor: not ``TERM=dumb``, and not in CI. ``NO_COLOR`` takes
+    the colors away and leaves the bar.
+
+    Args:
+        stream: Where to write. Default: ``sys.stderr`` as it is at the first event.
+        debug: Whether to show `log_dev_event`.
+
+    Example:
+        >>> from synapse_core import RuntimeContext
+        >>> ctx = RuntimeContext(sink=ConsoleLogger())
+        >>> ctx.set_progress(1, 10, "train")
+    """
+
+    def __init__(self, stream: TextIO | None = None, *, debug: bool = True) -> None:
+        self._stream = stream
+        self._debug = debug
+        self._lock = threading.RLock()
+        self._bar: ProgressBar | None = None
+        self._shown_percent: dict[str | None, tuple[int, float]] = {}
+
+    @property
+    def has_open_bar(self) -> bool:
+        """Whether a progress bar is on the screen, to be ended by `close`."""
+        return self._bar is not None
+
+    def emit(self, event: Event) -> None:
+        """Show one event."""
+        with self._lock:
+            stream = self._stream or sys.stderr
+            if isinstance(event, ProgressEvent):
+                self._show_progress(event, stream)
+            elif not isinstance(event, DevEvent) or self._debug:
+                self._write_line(stream, self._format(event), str(getattr(event, "level", "info")))
+
+    def close(self) -> None:
+        """End the progress bar, leaving its last state on the screen."""
+        with self._lock:
+            bar, self._bar = self._bar, None
+            self._shown_percent.clear()
+            if bar is not None:
+                bar.close()
+
+    def _show_progress(self, event: ProgressEvent, stream: TextIO) -> None:
+        # Under a debugger the prompt has the screen, and a line that moves would fight with it.
+        if is_live_terminal(self._real(stream)) and sys.gettrace() is None:
+            if self._bar is None:
+                from synapse_local.progress_bar import ProgressBar  # tqdm takes longer to import than the rest
+
+                self._bar = ProgressBar(stream)
+            self._bar.show(event.step, event.current, event.total)
+            return
+        percent = int(event.fraction * 100)
+        shown, total = self._shown_percent.get(event.step, (-1, event.total))
+        if percent != shown or total != event.total:  # at most a hundred lines for a step
+            self._shown_percent[event.step] = (percent, event.total)
+            name = f"{event.step} " if event.step else ""
+            self._write_line(stream, f"progress {name}{event.current:g}/{event.total:g} ({percent}%)", "info")
+
+    def _write_line(self, stream: TextIO, text: str, level: str) -> None:
+        line = f"{time.strftime('%H:%M:%S')} {text}"
+        real = self._real(stream)
+        if (color := _COLORS.get(level)) and is_live_terminal(real) and not os.environ.get("NO_COLOR"):
+            line = f"\x1b[{color}m{line}\x1b[0m"
+        if self._bar is not None:
+            self._bar.clear()
+        try:
+            real.write(f"{line}\n")
+        except UnicodeEncodeError:  # a terminal that is not UTF-8
+            real.write(f"{line.encode('ascii', 'backslashreplace').decode()}\n")
+        real.flush()
+        if self._bar is not None and sys.gettrace() is None:
+            self._bar.redraw()
+
+    def _real(self, stream: TextIO) -> TextIO:
+        return self._bar.stream if self._bar is not None else stream
+
+    @staticmethod
+    def _format(event: Event) -> str:
+        match event:
+            case LogEvent():
+                where = f" file={event.file}" if event.file else ""
+                return f"{event.event} {_pairs(event.data)}{where}".rstrip()
+            case MetricsEvent():
+                return f"metrics {event.step} {_pairs(event.values)}"
+            case MetricEvent():
+                return f"metric {event.category} {event.key}={_short(event.value)} {_pairs(event.metrics)}".rstrip()
+            case VisualizationEvent():
+                return f"visualization {event.category}/{event.group}[{event.index}] {_short(event.image)}"
+            case MessageEvent():
+                return event.message if event.level == "info" else f"{event.level}: {event.message}"
+            case DevEvent():
+                return f"dev: {event.message} {_pairs(event.data)}".rstrip()
+            case _:
+                return str(event.to_dict())
+
+
+def _pairs(data: Any) -> str:
+    if isinstance(data, dict):
+        return " ".join(f"{key}={_short(value)}" for key, value in data.items())
+    return "" if data is None else _short(data)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def is_live_terminal(stream: TextIO) -> bool:
+    """Say whether a moving line makes sense on `stream`."""
+    if os.environ.get("TERM") == "dumb" or os.environ.get("CI"):
+        return False
+    try:
+        return stream.isatty()
+    except (AttributeError, ValueError):  # no such method, or closed
+        return False

@@ -1,0 +1,117 @@
+"""Run actions in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from synapse_core.arguments import refuse_unknown_arguments
+from synapse_core.context import RuntimeContext
+from synapse_core.environment import PluginEnvironment
+from synapse_core.execution import run_action, run_action_async
+from synapse_core.ports.events import EventSink
+from synapse_core.ports.executor import Capabilities, StatedCapabilities
+from synapse_core.resolution import ResolvedAction, resolve_action
+
+from synapse_local.capabilities import LOCAL_CAPABILITIES
+from synapse_local.console import ConsoleLogger
+
+if TYPE_CHECKING:
+    from synapse_core.ports.executor import ActionLike
+
+__all__ = ["LocalExecutor"]
+
+_NOTHING: Any = object()
+
+
+class LocalExecutor(StatedCapabilities):
+    """Runs actions synchronously in the calling thread; debuggers work, results come back as they are.
+
+    Safe to use from many threads: each call runs in its own.
+
+    Args:
+        env: Settings above ``os.environ``, which itself is never changed.
+        job_id: Identity of every execution of this executor. Default: a new one for each.
+        sink: Where logs, progress and metrics go. Default: a `ConsoleLogger` on stderr.
+
+    Example:
+        >>> from synapse_local import LocalExecutor
+        >>> LocalExecutor().execute(lambda params, ctx: params["a"] + 1, {"a": 1})
+        2
+    """
+
+    capabilities: ClassVar[Capabilities] = LOCAL_CAPABILITIES
+
+    @refuse_unknown_arguments
+    def __init__(
+        self,
+        env: PluginEnvironment | Mapping[str, Any] | None = None,
+        job_id: str | None = None,
+        *,
+        sink: EventSink | None = None,
+    ) -> None:
+        self._overlay = env
+        self._job_id = job_id
+        self._console = ConsoleLogger() if sink is None else None
+        self._sink: EventSink = self._console if self._console is not None else sink  # type: ignore[assignment]
+        self._make_environment = self._environment
+        self._last: tuple[Any, ResolvedAction] = (_NOTHING, _NOTHING)
+
+    def execute(
+        self,
+        action: ActionLike = _NOTHING,
+        params: Any = None,
+        *,
+        action_cls: ActionLike = _NOTHING,
+        entrypoint: ActionLike = _NOTHING,
+        **kwargs: Any,
+    ) -> Any:
+        """Run an action and return what it returns, unchanged.
+
+        Args:
+            action: A `BaseAction` subclass, a callable ``(params, ctx)``, or an entrypoint string;
+                also answers to `action_cls` and `entrypoint`.
+            params: Its params.
+            action_cls: Another name for `action`.
+            entrypoint: Another name for `action`.
+            **kwargs: Ignored.
+
+        Raises:
+            ValidationError: The params do not fit; nothing has run.
+            ExecutionError: The action raised; the original exception is its cause.
+        """
+        if action is _NOTHING:
+            action = _first_given(action_cls, entrypoint)
+        resolved = self._resolve(action)
+        ctx = RuntimeContext(self._sink, self._make_environment, self._job_id)
+        try:
+            return run_action(resolved, params, ctx)
+        finally:
+            if self._console is not None and self._console.has_open_bar:
+                self._console.close()
+
+    async def execute_async(self, action: ActionLike, params: Any = None) -> Any:
+        """Do what `execute` does without blocking the running event loop."""
+        ctx = RuntimeContext(self._sink, self._make_environment, self._job_id)
+        try:
+            return await run_action_async(self._resolve(action), params, ctx)
+        finally:
+            if self._console is not None and self._console.has_open_bar:
+                self._console.close()
+
+    def _resolve(self, action: ActionLike) -> ResolvedAction:
+        known, resolved = self._last
+        if action is not known:
+            resolved = resolve_action(action)
+            self._last = (action, resolved)
+        return resolved
+
+    def _environment(self) -> PluginEnvironment:
+        return PluginEnvironment.from_environ().merge(self._overlay or {})
+
+
+def _first_given(*candidates: Any) -> Any:
+    for candidate in candidates:
+        if candidate is not _NOTHING:
+            return candidate
+    raise TypeError("execute() needs an action: a BaseAction subclass, a function (params, ctx), or an entrypoint")

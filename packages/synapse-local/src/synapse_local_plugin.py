@@ -1,0 +1,21 @@
+"""What synapse-local offers, without importing it."""
+
+from __future__ import annotations
+
+from synapse_core.plugins.descriptions import ExecutorDescription
+from synapse_core.plugins.hookspecs import hookimpl
+from synapse_local.capabilities import LOCAL_CAPABILITIES
+
+
+@hookimpl
+def synapse_executors() -> list[ExecutorDescription]:
+    """Offer the local executor."""
+    return [
+        ExecutorDescription(
+            name="local",
+            target="synapse_local.executor:LocalExecutor",
+            help="in this process, at once; for development and debugging",
+            capabilities=LOCAL_CAPABILITIES,
+            options=("env", "job_id", "sink"),
+        )
+    ]
