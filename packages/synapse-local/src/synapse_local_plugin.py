@@ -16,6 +16,6 @@ def synapse_executors() -> list[ExecutorDescription]:
             target="synapse_local.executor:LocalExecutor",
             help="in this process, at once; for development and debugging",
             capabilities=LOCAL_CAPABILITIES,
-            options=("env", "job_id", "sink"),
+            options=("env", "job_id", "sink", "debug"),
         )
     ]

@@ -1,0 +1,1 @@
+"""The documented ``synapse_sdk`` import paths: re-exports of the Synapse packages, and nothing else."""

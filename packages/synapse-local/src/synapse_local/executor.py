@@ -33,6 +33,7 @@ class LocalExecutor(StatedCapabilities):
         env: Settings above ``os.environ``, which itself is never changed.
         job_id: Identity of every execution of this executor. Default: a new one for each.
         sink: Where logs, progress and metrics go. Default: a `ConsoleLogger` on stderr.
+        debug: Whether that `ConsoleLogger` shows what `log_dev_event` reports.
 
     Example:
         >>> from synapse_local import LocalExecutor
@@ -49,10 +50,11 @@ class LocalExecutor(StatedCapabilities):
         job_id: str | None = None,
         *,
         sink: EventSink | None = None,
+        debug: bool = True,
     ) -> None:
         self._overlay = env
         self._job_id = job_id
-        self._console = ConsoleLogger() if sink is None else None
+        self._console = ConsoleLogger(debug=debug) if sink is None else None
         self._sink: EventSink = self._console if self._console is not None else sink  # type: ignore[assignment]
         self._make_environment = self._environment
         self._last: tuple[Any, ResolvedAction] = (_NOTHING, _NOTHING)

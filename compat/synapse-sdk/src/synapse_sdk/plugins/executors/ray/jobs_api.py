@@ -1,0 +1,10 @@
+"""Documented path of `RayJobsApiExecutor`; importing it needs no Ray."""
+
+from synapse_sdk._facade import facade
+
+__getattr__, __dir__ = facade(
+    __name__,
+    {
+        "RayJobsApiExecutor": ("synapse_ray", "synapse-ray"),
+    },
+)

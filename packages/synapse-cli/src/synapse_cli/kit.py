@@ -1,0 +1,121 @@
+"""What every command of `synapse` shares: output, errors, ``--json``. Open to commands of other packages.
+
+stdout is data, stderr is talk. With ``--json``, stdout holds one document and nothing else.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import click
+from synapse_core.errors import ActionLoadError, ExecutionError, PluginError, ValidationError
+
+from synapse_cli.exit_codes import ExitCode, exit_code_of
+
+__all__ = [
+    "ExitCode",
+    "error_document",
+    "exit_code_of",
+    "json_option",
+    "print_data",
+    "print_error",
+    "print_json",
+    "print_table",
+    "talk",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def json_option(command: F) -> F:
+    """Add ``--json`` to a click command, as the argument `as_json`."""
+    return click.option("--json", "as_json", is_flag=True, help="Print one JSON document on stdout, nothing else.")(
+        command
+    )
+
+
+def talk(text: str) -> None:
+    """Say something to the person, on stderr."""
+    click.echo(text, err=True)
+
+
+def print_data(text: str) -> None:
+    """Print data, on stdout."""
+    click.echo(text)
+
+
+def print_json(document: Any) -> None:
+    """Print a document on stdout; what has no JSON form stands there as text, and stderr says so."""
+    import json
+
+    from synapse_core.reporting import to_json_types
+
+    problems: list[str] = []
+    try:
+        text = json.dumps(to_json_types(document, problems), indent=2, ensure_ascii=False)
+    except (TypeError, ValueError, RecursionError) as error:  # nested deeper than JSON allows
+        text, problems = json.dumps(f"<{type(document).__qualname__}>"), [str(error)]
+    print_data(text)
+    for problem in problems:
+        talk(f"note: the output has no JSON form and is shown as text: {problem}")
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print a table on stdout, its columns as wide as their longest cell; the last one is never padded."""
+    lines = [tuple(headings), *(tuple(str(cell) for cell in row) for row in rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headings))]
+    for line in lines:
+        print_data("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def print_error(error: PluginError, *, debug: bool = True) -> None:
+    """Print an error on stderr: its message, and in debug mode the traceback of the user's code."""
+    text = str(error)
+    if isinstance(error, ExecutionError) and debug and error.remote_traceback:
+        talk(own_frames(error.remote_traceback).rstrip())
+    elif isinstance(error, ActionLoadError) and debug and error.traceback:
+        talk(error.traceback.rstrip())
+    if not debug and not isinstance(error, ValidationError):
+        text = text.partition("\n")[0]
+    talk(click.style("error: ", fg="red", bold=True) + text)
+
+
+def own_frames(traceback: str) -> str:
+    """Leave out the frames of Synapse at the top of a traceback, which say nothing to a plugin's author."""
+    lines = traceback.splitlines(keepends=True)
+    kept: list[str] = []
+    skipping = False
+    for line in lines:
+        if line.lstrip().startswith('File "'):
+            skipping = "/synapse_core/" in line.replace("\\", "/") or "/synapse_local/" in line.replace("\\", "/")
+        elif not line.startswith(("    ", "  |     ")) and not line.lstrip().startswith("^"):
+            skipping = False
+        if not skipping:
+            kept.append(line)
+    return "".join(kept)
+
+
+def error_document(error: PluginError) -> dict[str, Any]:
+    """Return an error as a JSON document."""
+    document: dict[str, Any] = {"type": type(error).__name__, "message": str(error)}
+    if isinstance(error, ValidationError):
+        document["problems"] = [
+            {"path": p.path, "given": p.given, "rule": p.rule, "type": p.type} for p in error.problems
+        ]
+    if isinstance(error, ExecutionError):
+        document |= {
+            "original_type": error.original_type,
+            "original_message": error.original_message,
+            "traceback": error.remote_traceback,
+            "details": error.details,
+        }
+    return document
+
+
+def silence_broken_pipe() -> None:
+    """Keep Python from complaining at exit that nobody reads stdout any more."""
+    import os
+
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

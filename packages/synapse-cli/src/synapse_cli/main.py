@@ -1,0 +1,84 @@
+"""The `synapse` command: finds the command, and turns every error into a message and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+
+import click
+
+from synapse_cli.lazy_group import LazyCommand, LazyGroup
+
+__all__ = ["cli", "main"]
+
+_BUILT_IN = {
+    "plugin": LazyCommand("synapse_cli.plugin_group:plugin", "Run, list and show the actions of a plugin."),
+    "executors": LazyCommand("synapse_cli.executors:executors", "List what can run actions here."),
+}
+
+
+def _commands() -> Mapping[str, LazyCommand]:
+    from synapse_core.plugins.registry import registry
+
+    contributed = {
+        command.name: LazyCommand(command.target, command.help)
+        for command in registry.commands()
+        if command.name not in _BUILT_IN
+    }
+    return {**_BUILT_IN, **dict(sorted(contributed.items()))}
+
+
+def _print_version(ctx: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        from importlib.metadata import version
+
+        click.echo(f"synapse {version('synapse-cli')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyGroup, table=_commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120}
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
+)
+def cli() -> None:
+    """Run the actions of Synapse plugins: here, on a cluster, or on a server.
+
+    Exit codes: 0 ok, 1 the action failed, 2 usage, 3 params invalid, 4 not authorised, 5 not found,
+    6 backend unreachable, 7 timeout, 130 interrupted.
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run `synapse` and end the process with its exit code."""
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        result = cli.main(args=arguments, prog_name="synapse", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else 0
+    except click.exceptions.Exit as exit_request:
+        return exit_request.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code if error.exit_code != 1 else 2
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("interrupted", err=True)
+        return 130
+    except BrokenPipeError:
+        from synapse_cli.kit import silence_broken_pipe
+
+        silence_broken_pipe()
+        return 0
+    except Exception as error:
+        from synapse_core.errors import PluginError
+
+        from synapse_cli.kit import exit_code_of, print_error
+
+        if not isinstance(error, PluginError):
+            raise
+        print_error(error)
+        return exit_code_of(error)

@@ -1,0 +1,151 @@
+"""`synapse plugin run`."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from synapse_core.errors import PluginError
+
+from synapse_cli.completion import complete_action, complete_mode
+from synapse_cli.kit import error_document, exit_code_of, json_option, print_data, print_error, print_json, talk
+from synapse_cli.modes import choose_mode, executor_arguments
+from synapse_cli.plugin_lookup import find_plugin, plugin_options
+from synapse_cli.run_inputs import parse_environment, parse_json, parse_params, parse_settings
+
+if TYPE_CHECKING:
+    from synapse_core.discovery import PluginDiscovery
+    from synapse_core.plugins.descriptions import ExecutorDescription
+
+__all__ = ["run"]
+
+
+def _number(ctx: click.Context, parameter: click.Parameter, value: float | None) -> float | int | None:
+    if value is not None and value < 0:
+        raise click.BadParameter("has to be 0 or more")
+    return int(value) if value is not None and value == int(value) else value
+
+
+@click.command()
+@click.argument("action", shell_complete=complete_action)
+@plugin_options
+@click.option("--params", metavar="JSON", help="Params: JSON, @file.yaml, or - for standard input.")
+@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="One param; dotted keys, YAML values.")
+@click.option(
+    "--env", "variables", metavar="KEY=VALUE", multiple=True, help="A setting for ctx.env, above config.yaml."
+)
+@click.option(
+    "--mode", "-m", metavar="MODE", shell_complete=complete_mode, help="Where to run: local, task, job, remote, …"
+)
+@click.option("--ray-address", metavar="ADDRESS", help="Ray cluster (Ray modes).  [default: auto]")
+@click.option("--gpus", type=float, callback=_number, help="GPUs to request (Ray modes); fractions allowed.")
+@click.option("--cpus", type=float, callback=_number, help="CPUs to request (Ray modes); fractions allowed.")
+@click.option("--host", help="Synapse API host (remote).")
+@click.option("--token", "-t", help="Access token (remote).")
+@click.option("--input", "-i", "infer_input", metavar="JSON", help="The param 'input' of infer.")
+@click.option("--infer-path", metavar="PATH", help="The param 'path' of infer.  [default: /]")
+@click.option("--debug/--no-debug", default=True, help="Show tracebacks and developer events.  [default: debug]")
+@click.option("--debug-sdk", "include_sdk", is_flag=True, default=None, help="Ship the local Synapse packages too.")
+@json_option
+def run(
+    action: str,
+    path: Path | None,
+    plugin_code: str | None,
+    params: str | None,
+    settings: tuple[str, ...],
+    variables: tuple[str, ...],
+    mode: str | None,
+    infer_input: str | None,
+    infer_path: str | None,
+    debug: bool,
+    as_json: bool,
+    **backend_options: Any,
+) -> int:
+    r"""Run ACTION of a plugin and print its result.
+
+    \b
+    synapse plugin run train --path examples/digits
+    synapse plugin run train --params '{"epochs": 3}' --set optimizer.lr=0.01
+    synapse plugin run train --params @params.yaml --env DEBUG=true --json
+    """
+    try:
+        given = parse_settings(settings, parse_params(params))
+        if infer_input is not None:
+            given["input"] = parse_json(infer_input, "--input")
+        if infer_path is not None:
+            given["path"] = infer_path
+        environment = parse_environment(variables)
+        description = choose_mode(mode)
+        arguments = executor_arguments(description, backend_options)
+        discovery = _discover(find_plugin(path, plugin_code))
+        if action == "infer" and infer_path is None:
+            _default_path(discovery, given)
+        result = _run(discovery, action, given, environment, description, arguments, debug)
+    except PluginError as error:
+        print_error(error, debug=debug)
+        if as_json:
+            print_json({"action": action, "status": "failed", "error": error_document(error)})
+        return exit_code_of(error)
+    if description.run_with == "submit":
+        document = {"action": action, "mode": description.name, "status": "submitted", "job_id": result}
+        print_json(document) if as_json else print_data(str(result))
+        return 0
+    document = {"action": action, "mode": description.name, "status": "succeeded", "result": result}
+    _print_result(document, as_json)
+    return 0
+
+
+def _discover(plugin: Path | str) -> PluginDiscovery:
+    from synapse_core.config import ConfigWarning
+    from synapse_core.runner import discover
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConfigWarning)  # shown below, without Python's file and line
+        discovery = discover(plugin)
+    for warning in discovery.warnings:
+        talk(click.style("warning: ", fg="yellow") + warning)
+    return discovery
+
+
+def _default_path(discovery: PluginDiscovery, given: dict[str, Any]) -> None:
+    """Fill in the documented default of ``--infer-path`` where the action has such a param."""
+    if "path" not in given and discovery.has_action("infer"):
+        model = discovery.get_action_params_model("infer")
+        field = model.model_fields.get("path") if model is not None else None
+        if field is not None and field.is_required():
+            given["path"] = "/"
+
+
+def _run(
+    discovery: PluginDiscovery,
+    action: str,
+    params: dict[str, Any],
+    environment: dict[str, str],
+    description: ExecutorDescription,
+    arguments: dict[str, Any],
+    debug: bool,
+) -> Any:
+    from synapse_core.runner import run_plugin
+
+    if environment:
+        arguments["env"] = environment
+    if "debug" in description.options:
+        arguments["debug"] = debug
+    return run_plugin(discovery, action, params, mode=description.name, **arguments)
+
+
+def _print_result(document: dict[str, Any], as_json: bool) -> None:
+    result = document["result"]
+    try:
+        if as_json:
+            print_json(document)
+        elif isinstance(result, str):
+            print_data(result)
+        elif result is not None:
+            print_json(result)
+    except BrokenPipeError:
+        raise
+    except Exception as error:  # the text of a user's class may fail in any way; the action has succeeded
+        talk(f"note: the result, a {type(result).__qualname__}, cannot be printed: {type(error).__name__}")
