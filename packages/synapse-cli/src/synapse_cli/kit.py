@@ -48,18 +48,25 @@ def print_data(text: str) -> None:
 
 def print_json(document: Any) -> None:
     """Print a document on stdout; what has no JSON form stands there as text, and stderr says so."""
-    import json
-
     from synapse_core.reporting import to_json_types
 
     problems: list[str] = []
-    try:
-        text = json.dumps(to_json_types(document, problems), indent=2, ensure_ascii=False)
-    except (TypeError, ValueError, RecursionError) as error:  # nested deeper than JSON allows
-        text, problems = json.dumps(f"<{type(document).__qualname__}>"), [str(error)]
-    print_data(text)
+    print_data(_as_json(to_json_types(document, problems)))
     for problem in problems:
         talk(f"note: the output has no JSON form and is shown as text: {problem}")
+
+
+def _as_json(value: Any, indent: str = "") -> str:
+    """Return JSON with an item a line, and lists of plain values on one line."""
+    import json
+
+    inner = indent + "  "
+    if isinstance(value, dict) and value:
+        rows = [f"{json.dumps(key, ensure_ascii=False)}: {_as_json(item, inner)}" for key, item in value.items()]
+        return "{\n" + ",\n".join(inner + row for row in rows) + "\n" + indent + "}"
+    if isinstance(value, list) and any(isinstance(item, (dict, list)) for item in value):
+        return "[\n" + ",\n".join(inner + _as_json(item, inner) for item in value) + "\n" + indent + "]"
+    return json.dumps(value, ensure_ascii=False)
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:

@@ -40,8 +40,12 @@ def _number(ctx: click.Context, parameter: click.Parameter, value: float | None)
     "--mode", "-m", metavar="MODE", shell_complete=complete_mode, help="Where to run: local, task, job, remote, …"
 )
 @click.option("--ray-address", metavar="ADDRESS", help="Ray cluster (Ray modes).  [default: auto]")
-@click.option("--gpus", type=float, callback=_number, help="GPUs to request (Ray modes); fractions allowed.")
-@click.option("--cpus", type=float, callback=_number, help="CPUs to request (Ray modes); fractions allowed.")
+@click.option(
+    "--gpus", "num_gpus", type=float, callback=_number, help="GPUs to request (Ray modes); fractions allowed."
+)
+@click.option(
+    "--cpus", "num_cpus", type=float, callback=_number, help="CPUs to request (Ray modes); fractions allowed."
+)
 @click.option("--host", help="Synapse API host (remote).")
 @click.option("--token", "-t", help="Access token (remote).")
 @click.option("--input", "-i", "infer_input", metavar="JSON", help="The param 'input' of infer.")

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import os
 import sys
-import tempfile
+from collections.abc import Iterator
 from functools import cache
 
 __all__ = ["cache_folder", "write_atomically"]
 
 
-def _candidates() -> list[str]:
+def _candidates() -> Iterator[str]:
     if chosen := os.environ.get("SYNAPSE_CACHE_DIR"):
-        return [chosen]
+        yield chosen
+        return
     if sys.platform == "win32":
         usual = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~\\AppData\\Local")
     elif sys.platform == "darwin":
         usual = os.path.expanduser("~/Library/Caches")
     else:
         usual = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
-    user = getattr(os, "getuid", lambda: "user")()
-    return [os.path.join(usual, "synapse"), os.path.join(tempfile.gettempdir(), f"synapse-{user}")]
+    yield os.path.join(usual, "synapse")
+    import tempfile  # takes longer to import than the quick commands have
+
+    yield os.path.join(tempfile.gettempdir(), f"synapse-{getattr(os, 'getuid', lambda: 'user')()}")
 
 
 def _usable(folder: str) -> bool:
@@ -46,6 +49,8 @@ def cache_folder() -> str | None:
 
 def write_atomically(path: str, content: bytes) -> None:
     """Write `content` so that a reader sees the old file or the new one, never half of it."""
+    import tempfile
+
     os.makedirs(os.path.dirname(path), exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".writing-")
     try:

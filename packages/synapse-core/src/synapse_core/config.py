@@ -11,8 +11,8 @@ from pydantic import ValidationError as PydanticValidationError
 from synapse_core.config_file import ConfigFile
 from synapse_core.errors import ConfigError, nearest
 from synapse_core.model.enums import PackageManager, PluginCategory, RunMethod
-from synapse_core.model.outcome import shorten
 from synapse_core.model.resources import Resources
+from synapse_core.safe_text import shorten
 
 __all__ = ["ActionConfig", "ConfigWarning", "PluginConfig", "parse_config"]
 

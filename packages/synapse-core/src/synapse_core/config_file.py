@@ -9,6 +9,7 @@ from typing import Any
 import yaml
 
 from synapse_core.errors import ConfigError, PluginNotFoundError
+from synapse_core.folders import is_skipped_folder
 
 __all__ = ["CONFIG_NAMES", "ConfigFile", "find_config_file", "iter_plugin_folders", "read_config_file"]
 
@@ -70,8 +71,6 @@ def find_config_file(path: str | os.PathLike[str]) -> Path:
 
 def iter_plugin_folders(folder: Path, depth: int = 2) -> list[Path]:
     """Return the folders up to `depth` levels below that hold a config file, hidden ones left out."""
-    from synapse_core.loading.sources import is_skipped_folder
-
     found: list[Path] = []
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)

@@ -10,7 +10,7 @@ from types import ModuleType
 from typing import Any
 
 from synapse_core.errors import ActionLoadError, nearest
-from synapse_core.model.outcome import safe_str
+from synapse_core.safe_text import safe_str
 
 __all__ = ["import_entrypoint", "split_entrypoint"]
 

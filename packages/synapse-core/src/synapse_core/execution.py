@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 from synapse_core.context import RuntimeContext
 from synapse_core.errors import ExecutionCancelledError, ExecutionError, PluginError
-from synapse_core.model.outcome import Outcome, format_traceback, safe_str
+from synapse_core.model.outcome import Outcome
 from synapse_core.ports.action import RunnableAction
+from synapse_core.safe_text import format_traceback, safe_str
 
 if TYPE_CHECKING:
     import asyncio

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from synapse_core.errors import FieldProblem, ValidationError
-from synapse_core.model.outcome import safe_str, shorten
 from synapse_core.redaction import HIDDEN, looks_secret
+from synapse_core.safe_text import safe_str, shorten
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

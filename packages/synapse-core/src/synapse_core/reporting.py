@@ -10,7 +10,6 @@ from enum import Enum
 from typing import Any
 
 from synapse_core.model.enums import LogLevel
-from synapse_core.model.outcome import shorten
 from synapse_core.ports.events import (
     DevEvent,
     Event,
@@ -21,6 +20,7 @@ from synapse_core.ports.events import (
     ProgressEvent,
     VisualizationEvent,
 )
+from synapse_core.safe_text import shorten
 
 __all__ = ["LoggingSink", "Reporter", "to_json_types"]
 

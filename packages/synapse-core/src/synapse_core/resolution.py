@@ -15,8 +15,8 @@ from weakref import WeakKeyDictionary
 from synapse_core.actions import ActionInfo, BaseAction, action_info
 from synapse_core.context import RuntimeContext
 from synapse_core.entrypoint import import_entrypoint
-from synapse_core.model.outcome import shorten
 from synapse_core.params import validate_params
+from synapse_core.safe_text import shorten
 
 if TYPE_CHECKING:
     from pydantic import BaseModel

@@ -22,8 +22,9 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from types import CodeType, ModuleType
 from typing import Any
 
+from synapse_core.folders import is_skipped_folder
 from synapse_core.loading.private_names import PREFIX, PrivateName
-from synapse_core.loading.sources import is_skipped_folder, read_sources, source_digest
+from synapse_core.loading.sources import read_sources, source_digest
 from synapse_core.loading.stubs import find_stub_folder, kept_sources_folder
 
 __all__ = ["Attached", "attach", "attached"]

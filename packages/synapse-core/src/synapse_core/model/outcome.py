@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-import traceback as traceback_module
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,30 +17,13 @@ from synapse_core.errors import (
     WorkerLostError,
 )
 from synapse_core.model.tagged import PlainData, UnencodableError, decode, encode, import_type, type_name
+from synapse_core.safe_text import format_traceback, safe_str, shorten
 
-__all__ = ["ErrorData", "Outcome", "safe_str", "shorten"]
+__all__ = ["ErrorData", "Outcome"]
 
 _EXECUTION_ERRORS: dict[str, type[ExecutionError]] = {
     cls.__name__: cls for cls in (ExecutionError, ExecutionTimeoutError, ExecutionCancelledError, WorkerLostError)
 }
-_MAX_REPR = 200
-
-
-def safe_str(error: BaseException) -> str:
-    """Return ``str(error)``, or a note where that itself raises."""
-    try:
-        return str(error)
-    except BaseException as broken:  # the text of a user's class may fail in any way
-        return f"<{type(error).__qualname__} whose text cannot be made: {type(broken).__qualname__}>"
-
-
-def shorten(value: Any, limit: int = _MAX_REPR) -> str:
-    """Return ``repr(value)`` of at most `limit` characters; never raises."""
-    try:
-        text = repr(value)
-    except Exception as broken:
-        text = f"<{type(value).__qualname__} whose repr raises {type(broken).__qualname__}>"
-    return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,15 +143,6 @@ class ErrorData:
                 "children": tuple(cls.from_dict(child) for child in data["children"]),
             }
         )
-
-
-def format_traceback(error: BaseException) -> str:
-    """Return the traceback of `error` as text, also where its ``str()`` raises."""
-    try:
-        return "".join(traceback_module.format_exception(error))
-    except BaseException:  # the text of a user's class may fail in any way
-        frames = "".join(traceback_module.format_tb(error.__traceback__))
-        return f"Traceback (most recent call last):\n{frames}{type(error).__qualname__}: {safe_str(error)}\n"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from synapse_core.errors import BackendError, BackendLoadError, BackendMissingError, UnknownBackendError, nearest
-from synapse_core.model.outcome import safe_str
 from synapse_core.plugins.descriptions import (
     CheckDescription,
     CommandDescription,
@@ -19,6 +18,7 @@ from synapse_core.plugins.descriptions import (
 )
 from synapse_core.plugins.rows import Row
 from synapse_core.plugins.table import installed_rows
+from synapse_core.safe_text import safe_str
 
 __all__ = ["KNOWN_EXECUTORS", "KnownExecutor", "Registry", "registry"]
 

@@ -9,7 +9,6 @@ from typing import Any
 import pluggy
 
 from synapse_core.errors import PluginError
-from synapse_core.model.outcome import safe_str
 from synapse_core.plugins import hookspecs
 from synapse_core.plugins.descriptions import (
     API_VERSION,
@@ -21,6 +20,7 @@ from synapse_core.plugins.descriptions import (
     RunStoreDescription,
 )
 from synapse_core.plugins.rows import Row
+from synapse_core.safe_text import safe_str
 
 __all__ = ["scan_backends"]
 

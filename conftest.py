@@ -1,0 +1,13 @@
+"""Every test run has a cache folder of its own, child processes included."""
+
+import os
+import tempfile
+
+import pytest
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Point the cache at a temporary folder before anything of Synapse is imported by a test."""
+    folder = tempfile.TemporaryDirectory(prefix="synapse-test-cache-", ignore_cleanup_errors=True)
+    config.add_cleanup(folder.cleanup)
+    os.environ["SYNAPSE_CACHE_DIR"] = folder.name
