@@ -89,3 +89,13 @@ def test_listing_a_plugin_loads_yaml_and_no_pydantic(plugin_folder: Path) -> Non
 def test_importing_all_of_core_loads_no_engine_and_no_event_loop() -> None:
     loaded = loaded_by("import synapse_core; [getattr(synapse_core, name) for name in synapse_core.__all__]")
     assert sorted(loaded & {"ray", "tqdm", "click", "asyncio", "multiprocessing", "numpy"}) == []
+
+
+def test_the_host_module_of_a_backend_loads_no_engine_and_no_pydantic() -> None:
+    loaded = loaded_by("import synapse_local_plugin")
+    assert sorted(loaded & (HEAVY - {"pluggy", "importlib.metadata", "email", "tempfile"})) == []
+    assert {module for module in loaded if module.startswith("synapse_local")} == {
+        "synapse_local",
+        "synapse_local.capabilities",
+        "synapse_local_plugin",
+    }

@@ -5,8 +5,10 @@ stdout is data, stderr is talk. With ``--json``, stdout holds one document and n
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
@@ -23,6 +25,7 @@ __all__ = [
     "print_error",
     "print_json",
     "print_table",
+    "stdout_is_talk",
     "talk",
 ]
 
@@ -121,8 +124,20 @@ def error_document(error: PluginError) -> dict[str, Any]:
     return document
 
 
+@contextmanager
+def stdout_is_talk() -> Iterator[None]:
+    """Send to stderr whatever is written to stdout inside, by Python, by C code, or by a child process."""
+    sys.stdout.flush()
+    kept = os.dup(1)
+    os.dup2(2, 1)
+    try:
+        yield
+    finally:
+        sys.stdout.flush()
+        os.dup2(kept, 1)
+        os.close(kept)
+
+
 def silence_broken_pipe() -> None:
     """Keep Python from complaining at exit that nobody reads stdout any more."""
-    import os
-
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

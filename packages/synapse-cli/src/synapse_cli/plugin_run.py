@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,16 @@ import click
 from synapse_core.errors import PluginError
 
 from synapse_cli.completion import complete_action, complete_mode
-from synapse_cli.kit import error_document, exit_code_of, json_option, print_data, print_error, print_json, talk
+from synapse_cli.kit import (
+    error_document,
+    exit_code_of,
+    json_option,
+    print_data,
+    print_error,
+    print_json,
+    stdout_is_talk,
+    talk,
+)
 from synapse_cli.modes import choose_mode, executor_arguments
 from synapse_cli.plugin_lookup import find_plugin, plugin_options
 from synapse_cli.run_inputs import parse_environment, parse_json, parse_params, parse_settings
@@ -40,12 +50,8 @@ def _number(ctx: click.Context, parameter: click.Parameter, value: float | None)
     "--mode", "-m", metavar="MODE", shell_complete=complete_mode, help="Where to run: local, task, job, remote, …"
 )
 @click.option("--ray-address", metavar="ADDRESS", help="Ray cluster (Ray modes).  [default: auto]")
-@click.option(
-    "--gpus", "num_gpus", type=float, callback=_number, help="GPUs to request (Ray modes); fractions allowed."
-)
-@click.option(
-    "--cpus", "num_cpus", type=float, callback=_number, help="CPUs to request (Ray modes); fractions allowed."
-)
+@click.option("--gpus", "num_gpus", type=float, callback=_number, help="GPUs to request (Ray modes), fractions too.")
+@click.option("--cpus", "num_cpus", type=float, callback=_number, help="CPUs to request (Ray modes), fractions too.")
 @click.option("--host", help="Synapse API host (remote).")
 @click.option("--token", "-t", help="Access token (remote).")
 @click.option("--input", "-i", "infer_input", metavar="JSON", help="The param 'input' of infer.")
@@ -86,7 +92,8 @@ def run(
         discovery = _discover(find_plugin(path, plugin_code))
         if action == "infer" and infer_path is None:
             _default_path(discovery, given)
-        result = _run(discovery, action, given, environment, description, arguments, debug)
+        with stdout_is_talk() if as_json else nullcontext():
+            result = _run(discovery, action, given, environment, description, arguments, debug)
     except PluginError as error:
         print_error(error, debug=debug)
         if as_json:

@@ -1,0 +1,257 @@
+"""The other commands, and commands and backends of other packages."""
+
+import json
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+def write_distribution(folder: Path, name: str, module: str, code: str, **more: str) -> dict[str, str]:
+    """Write an installed distribution with one backend entry point; returns the environment that has it."""
+    metadata = folder / f"{name.replace('-', '_')}-1.2.dist-info"
+    metadata.mkdir(parents=True)
+    (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+    (metadata / "entry_points.txt").write_text(f"[synapse.backends]\n{name} = {module}\n")
+    for file, text in {f"{module}.py": code, **{f"{key}.py": value for key, value in more.items()}}.items():
+        (folder / file).write_text(textwrap.dedent(text))
+    return {"PYTHONPATH": str(folder)}
+
+
+# -- list -------------------------------------------------------------------------------------
+
+
+def test_list_shows_the_actions_and_imports_no_plugin_code(synapse: Any, plugin: Path) -> None:
+    (plugin / "plugin" / "actions.py").write_text("raise SystemExit('imported')")
+    done = synapse("plugin", "list", "--path", str(plugin))
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[0].split() == ["ACTION", "METHOD", "ENTRYPOINT", "DESCRIPTION"]
+    assert done.stdout.splitlines()[1].split(maxsplit=3) == [
+        "add",
+        "task",
+        "plugin.actions:AddAction",
+        "Add two numbers.",
+    ]
+
+
+def test_list_in_json_is_a_list_of_plugins(synapse: Any, plugin: Path) -> None:
+    (document,) = json.loads(synapse("plugin", "list", "--path", str(plugin), "--json").stdout)
+    assert (document["code"], document["path"]) == ("shop", str(plugin))
+    assert document["actions"][1] == {
+        "name": "echo",
+        "entrypoint": "plugin.actions:echo",
+        "method": None,
+        "description": None,
+    }
+
+
+def test_list_above_several_plugins_shows_them_all_and_skips_environments(synapse: Any, plugin: Path) -> None:
+    for place in ("other", ".hidden", "env", "node_modules/x"):
+        folder = plugin.parent / place
+        folder.mkdir(parents=True)
+        (folder / "config.yaml").write_text(f"code: {folder.name.strip('.')}\nactions: {{go: a.b:C}}\n")
+    (plugin.parent / "env" / "pyvenv.cfg").touch()
+    done = synapse("plugin", "list", "--json", cwd=plugin.parent)
+    assert [document["code"] for document in json.loads(done.stdout)] == ["other", "shop"]
+
+
+@pytest.mark.parametrize("content", ["actions: [1]", "actions: {a: 3}", "", "a: [", "[]"])
+def test_list_of_a_broken_config_is_a_clear_error(synapse: Any, tmp_path: Path, content: str) -> None:
+    (tmp_path / "config.yaml").write_text(content)
+    done = synapse("plugin", "list")
+    assert done.returncode == 2
+    assert "config.yaml" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+# -- show -------------------------------------------------------------------------------------
+
+
+def test_show_is_a_table_of_params(synapse: Any, plugin: Path) -> None:
+    rows = synapse("plugin", "show", "add", "--path", str(plugin)).stdout.splitlines()
+    left = next(row for row in rows if row.startswith("left"))
+    assert (
+        left.split(maxsplit=4) == ["left", "integer", "(required)", ">=", "0   The left one"] or "The left one" in left
+    )
+    assert any(row.split()[:3] == ["right", "integer", "1"] for row in rows)
+
+
+def test_show_in_json_is_the_json_schema(synapse: Any, plugin: Path) -> None:
+    schema = json.loads(synapse("plugin", "show", "add", "--path", str(plugin), "--json").stdout)
+    assert schema["required"] == ["left"]
+    assert schema["properties"]["left"]["minimum"] == 0
+
+
+def test_show_of_an_action_without_a_model_says_so(synapse: Any, plugin: Path) -> None:
+    assert "no params model" in synapse("plugin", "show", "echo", "--path", str(plugin)).stdout
+
+
+def test_show_of_an_unknown_action_is_not_found(synapse: Any, plugin: Path) -> None:
+    done = synapse("plugin", "show", "ad", "--path", str(plugin))
+    assert (done.returncode, "Did you mean 'add'?" in done.stderr) == (5, True)
+
+
+# -- executors --------------------------------------------------------------------------------
+
+
+def test_executors_shows_what_is_installed_and_what_is_not(synapse: Any) -> None:
+    done = synapse("executors")
+    assert "local" in done.stdout
+    assert "synapse-local" in done.stdout
+    assert "pip install synapse-remote" in done.stderr
+
+
+def test_executors_in_json_have_capabilities_and_errors(synapse: Any) -> None:
+    local = next(row for row in json.loads(synapse("executors", "--json").stdout) if row["name"] == "local")
+    assert local["package"] == "synapse-local"
+    assert local["error"] is None
+    assert "returns_result" in local["capabilities"]
+
+
+BROKEN = {
+    "does not import": "raise RuntimeError('half installed')",
+    "exits at import": "import sys; sys.exit(3)",
+    "hook fails": """
+        from synapse_core import hookimpl
+        @hookimpl
+        def synapse_executors():
+            return 1 / 0
+        """,
+    "wrong item": """
+        from synapse_core import hookimpl
+        @hookimpl
+        def synapse_executors():
+            return ["x"]
+        """,
+}
+
+
+@pytest.mark.parametrize("code", BROKEN.values(), ids=BROKEN)
+def test_a_broken_backend_breaks_neither_help_nor_local_and_is_a_row_with_its_error(
+    synapse: Any, plugin: Path, tmp_path: Path, code: str
+) -> None:
+    env = write_distribution(tmp_path / "site", "acme-broken", "acme_plugin", code)
+    assert synapse("--help", env=env).returncode == 0
+    assert synapse("plugin", "run", "text", "--path", str(plugin), env=env).stdout == "just text\n"
+    rows = json.loads(synapse("executors", "--json", env=env).stdout)
+    assert [row["package"] for row in rows if row["error"]] == ["acme-broken"]
+
+
+ACME = """
+from synapse_core import Capabilities, CommandDescription, ExecutorDescription, hookimpl
+
+@hookimpl
+def synapse_executors():
+    return [ExecutorDescription(name="acme", target="acme_engine:AcmeExecutor", aliases=("a2",), help="elsewhere",
+                                capabilities=Capabilities(returns_result=True), options=("env", "num_gpus"))]
+
+@hookimpl
+def synapse_commands():
+    return [CommandDescription(name="acme", target="acme_commands:acme", help="Greets from Acme."),
+            CommandDescription(name="acme-broken", target="acme_commands:nothing", help="Is broken.")]
+"""
+ACME_ENGINE = """
+class AcmeExecutor:
+    def __init__(self, env=None, num_gpus=0):
+        self.gpus = num_gpus
+    def execute(self, action, params, **kwargs):
+        return {"ran": action.name, "gpus": self.gpus}
+"""
+ACME_COMMANDS = """
+import click
+from synapse_cli.kit import json_option, print_data, print_json
+from synapse_core import AuthenticationError
+
+@click.command()
+@click.option("--fail", is_flag=True)
+@json_option
+def acme(fail, as_json):
+    if fail:
+        raise AuthenticationError("no token; set ACME_TOKEN")
+    print_json({"hello": "acme"}) if as_json else print_data("hello from acme")
+"""
+
+
+@pytest.fixture
+def acme(tmp_path: Path) -> dict[str, str]:
+    return write_distribution(
+        tmp_path / "site", "acme", "acme_plugin", ACME, acme_engine=ACME_ENGINE, acme_commands=ACME_COMMANDS
+    )
+
+
+@pytest.mark.parametrize("mode", ["acme", "a2"])
+def test_an_executor_of_another_package_is_a_mode(synapse: Any, plugin: Path, acme: dict[str, str], mode: str) -> None:
+    done = synapse("plugin", "run", "add", "--path", str(plugin), "--mode", mode, "--gpus", "2", env=acme)
+    assert json.loads(done.stdout) == {"ran": "add", "gpus": 2}
+
+
+def test_a_command_of_another_package_is_in_the_help_and_runs(synapse: Any, acme: dict[str, str]) -> None:
+    assert "Greets from Acme." in synapse("--help", env=acme).stdout
+    assert synapse("acme", env=acme).stdout == "hello from acme\n"
+    assert json.loads(synapse("acme", "--json", env=acme).stdout) == {"hello": "acme"}
+
+
+def test_an_error_of_another_packages_command_has_its_exit_code(synapse: Any, acme: dict[str, str]) -> None:
+    done = synapse("acme", "--fail", env=acme)
+    assert (done.returncode, "set ACME_TOKEN" in done.stderr) == (4, True)
+
+
+def test_a_command_that_does_not_load_says_where_it_comes_from(synapse: Any, acme: dict[str, str]) -> None:
+    done = synapse("acme-broken", env=acme)
+    assert done.returncode == 2
+    assert "acme_commands:nothing" in done.stderr
+
+
+def test_installing_and_removing_a_package_is_noticed(synapse: Any, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    env = write_distribution(site, "acme", "acme_plugin", ACME)
+    assert "Greets from Acme." in synapse("--help", env=env).stdout
+    (site / "acme_plugin.py").write_text(ACME.replace("Greets from Acme.", "Greets differently."))
+    assert "Greets differently." in synapse("--help", env=env).stdout
+    for file in (site / "acme-1.2.dist-info").iterdir():
+        file.unlink()
+    (site / "acme-1.2.dist-info").rmdir()
+    assert "acme" not in synapse("--help", env=env).stdout
+
+
+# -- the rest ---------------------------------------------------------------------------------
+
+
+def test_version_is_that_of_the_package(synapse: Any) -> None:
+    from importlib.metadata import version
+
+    assert synapse("--version").stdout == f"synapse {version('synapse-cli')}\n"
+
+
+def test_an_unknown_command_names_the_nearest(synapse: Any) -> None:
+    done = synapse("plugn")
+    assert (done.returncode, "Did you mean 'plugin'?" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("synapse plugin run a", {"add", "absent"}),
+        ("synapse plugin show wa", {"waits", "waits_async"}),
+        ("synapse plugin run add --mode lo", {"local"}),
+        ("synapse pl", {"plugin"}),
+        ("synapse plugin li", {"list"}),
+    ],
+)
+def test_the_shell_completes_names(synapse: Any, plugin: Path, words: str, offered: set[str]) -> None:
+    done = synapse(
+        cwd=plugin,
+        env={
+            "_SYNAPSE_COMPLETE": "bash_complete",
+            "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split()) - 1),
+        },
+    )
+    assert {line.partition(",")[2] for line in done.stdout.splitlines()} == offered
+
+
+def test_completion_without_a_plugin_offers_nothing_and_says_nothing(synapse: Any, tmp_path: Path) -> None:
+    words = "synapse plugin run a"
+    done = synapse(env={"_SYNAPSE_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "3"})
+    assert (done.stdout.strip(), done.stderr) == ("", "")
