@@ -148,7 +148,7 @@ def synapse_executors():
 
 @hookimpl
 def synapse_commands():
-    return [CommandDescription(name="acme", target="acme_commands:acme", help="Greets from Acme."),
+    return [CommandDescription(name="acme", target="acme_commands:acme", help="Greets from Acme.", aliases=("ac",)),
             CommandDescription(name="acme-broken", target="acme_commands:nothing", help="Is broken.")]
 """
 ACME_ENGINE = """
@@ -189,6 +189,7 @@ def test_an_executor_of_another_package_is_a_mode(synapse: Any, plugin: Path, ac
 def test_a_command_of_another_package_is_in_the_help_and_runs(synapse: Any, acme: dict[str, str]) -> None:
     assert "Greets from Acme." in synapse("--help", env=acme).stdout
     assert synapse("acme", env=acme).stdout == "hello from acme\n"
+    assert synapse("ac", env=acme).stdout == "hello from acme\n"
     assert json.loads(synapse("acme", "--json", env=acme).stdout) == {"hello": "acme"}
 
 

@@ -127,6 +127,13 @@ def test_params_that_fail_name_every_field_and_nothing_has_run(synapse: Any, plu
     assert done.stdout == ""
 
 
+@pytest.mark.parametrize(("action", "hint"), [("add", "--set left=…"), ("infer", "--input JSON")])
+def test_missing_params_say_how_to_give_them(synapse: Any, plugin: Path, action: str, hint: str) -> None:
+    done = synapse("plugin", "run", action, "--path", str(plugin))
+    assert done.returncode == 3
+    assert hint in done.stderr
+
+
 def test_input_and_infer_path_become_params_of_infer(synapse: Any, plugin: Path) -> None:
     given = synapse("plugin", "run", "infer", "--path", str(plugin), "-i", "[1, 2]", "--infer-path", "/predict")
     assert json.loads(given.stdout) == {"input": [1.0, 2.0], "path": "/predict"}
@@ -303,7 +310,7 @@ def test_ctrl_c_runs_the_finally_blocks_and_ends_with_130(plugin: Path, tmp_path
             f"started={started}",
             "--set",
             f"cleaned={cleaned}",
-        ],  # fmt: skip
+        ],
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
-from synapse_core.errors import ActionLoadError, ExecutionError, PluginError, ValidationError
+from synapse_core.errors import ActionLoadError, ExecutionCancelledError, ExecutionError, PluginError, ValidationError
 
 from synapse_cli.exit_codes import ExitCode, exit_code_of
 
@@ -45,8 +45,11 @@ def talk(text: str) -> None:
 
 
 def print_data(text: str) -> None:
-    """Print data, on stdout."""
-    click.echo(text)
+    """Print data, on stdout; that nobody reads it any more is no error."""
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        silence_broken_pipe()
 
 
 def print_json(document: Any) -> None:
@@ -83,7 +86,8 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def print_error(error: PluginError, *, debug: bool = True) -> None:
     """Print an error on stderr: its message, and in debug mode the traceback of the user's code."""
     text = str(error)
-    if isinstance(error, ExecutionError) and debug and error.remote_traceback:
+    cancelled = isinstance(error, ExecutionCancelledError)  # nothing went wrong: a traceback would say it did
+    if isinstance(error, ExecutionError) and debug and error.remote_traceback and not cancelled:
         talk(own_frames(error.remote_traceback).rstrip())
     elif isinstance(error, ActionLoadError) and debug and error.traceback:
         talk(error.traceback.rstrip())

@@ -20,10 +20,12 @@ class LazyCommand:
     Attributes:
         target: ``module:object``.
         help: One line, for the list.
+        aliases: Further names, which the list leaves out.
     """
 
     target: str
     help: str
+    aliases: tuple[str, ...] = ()
 
 
 class LazyGroup(click.Group):
@@ -51,7 +53,7 @@ class LazyGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import one command."""
-        entry = self.table.get(cmd_name)
+        entry = self.table.get(cmd_name) or self._by_alias().get(cmd_name)
         if entry is None:
             return None
         module_name, _, attribute = entry.target.partition(":")
@@ -65,11 +67,14 @@ class LazyGroup(click.Group):
             raise click.ClickException(f"the command {cmd_name!r} cannot be used: {entry.target} is no click command")
         return command
 
+    def _by_alias(self) -> dict[str, LazyCommand]:
+        return {alias: entry for entry in self.table.values() for alias in entry.aliases}
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; an unknown one is an error that lists the known."""
-        if args and args[0] not in self.table and not args[0].startswith("-"):
+        if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             names = self.list_commands(ctx)
             ctx.fail(f"no command {args[0]!r}.{nearest(args[0], names)} Commands: {', '.join(names)}")
         return super().resolve_command(ctx, args)

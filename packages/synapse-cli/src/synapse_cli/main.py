@@ -21,7 +21,7 @@ def _commands() -> Mapping[str, LazyCommand]:
     from synapse_core.plugins.registry import registry
 
     contributed = {
-        command.name: LazyCommand(command.target, command.help)
+        command.name: LazyCommand(command.target, command.help, command.aliases)
         for command in registry.commands()
         if command.name not in _BUILT_IN
     }

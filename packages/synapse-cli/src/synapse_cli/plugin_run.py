@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from synapse_core.errors import PluginError
+from synapse_core.errors import PluginError, ValidationError
 
 from synapse_cli.completion import complete_action, complete_mode
 from synapse_cli.kit import (
@@ -73,13 +73,13 @@ def run(
     as_json: bool,
     **backend_options: Any,
 ) -> int:
-    r"""Run ACTION of a plugin and print its result.
+    """Run ACTION of a plugin and print its result.
 
     \b
     synapse plugin run train --path examples/digits
     synapse plugin run train --params '{"epochs": 3}' --set optimizer.lr=0.01
     synapse plugin run train --params @params.yaml --env DEBUG=true --json
-    """
+    """  # noqa: D301 - click keeps the lines after a real backspace as they are
     try:
         given = parse_settings(settings, parse_params(params))
         if infer_input is not None:
@@ -96,6 +96,7 @@ def run(
             result = _run(discovery, action, given, environment, description, arguments, debug)
     except PluginError as error:
         print_error(error, debug=debug)
+        _suggest_params(error)
         if as_json:
             print_json({"action": action, "status": "failed", "error": error_document(error)})
         return exit_code_of(error)
@@ -118,6 +119,15 @@ def _discover(plugin: Path | str) -> PluginDiscovery:
     for warning in discovery.warnings:
         talk(click.style("warning: ", fg="yellow") + warning)
     return discovery
+
+
+def _suggest_params(error: PluginError) -> None:
+    """Say how to give the params that are missing."""
+    problems = error.problems if isinstance(error, ValidationError) else ()
+    missing = [problem.path for problem in problems if problem.type == "missing"]
+    if missing:
+        option = "--input JSON" if missing == ["input"] else " ".join(f"--set {path}=…" for path in missing)
+        talk(f"give what is missing with {option}, or all params with --params")
 
 
 def _default_path(discovery: PluginDiscovery, given: dict[str, Any]) -> None:
@@ -156,7 +166,5 @@ def _print_result(document: dict[str, Any], as_json: bool) -> None:
             print_data(result)
         elif result is not None:
             print_json(result)
-    except BrokenPipeError:
-        raise
     except Exception as error:  # the text of a user's class may fail in any way; the action has succeeded
         talk(f"note: the result, a {type(result).__qualname__}, cannot be printed: {type(error).__name__}")

@@ -7,6 +7,7 @@ import sys
 import typing
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, overload
 from weakref import WeakKeyDictionary
 
@@ -41,7 +42,8 @@ class _InferredModel:
         try:
             return self._known[owner]
         except KeyError:
-            model = self._known[owner] = _model_from(_type_argument(owner, self._position), owner)
+            argument, written_in = _type_argument(owner, self._position)
+            model = self._known[owner] = _model_from(argument, owner, written_in)
             return model
 
 
@@ -115,37 +117,53 @@ class BaseAction(Reporter, Generic[ParamsT, ResultT]):
 # -- models from type arguments ---------------------------------------------------------------
 
 
-def _type_argument(cls: type, position: int) -> Any:
-    """Return the type argument of `BaseAction` at `position`, followed through generic intermediates."""
+def _type_argument(cls: type, position: int) -> tuple[Any, type]:
+    """Return the type argument of `BaseAction` at `position`, and the class that wrote it down.
 
-    def search(current: type, bound: Mapping[Any, Any]) -> Any:
+    It is followed through generic intermediates.
+    """
+
+    def search(current: type, bound: Mapping[Any, tuple[Any, type]]) -> tuple[Any, type] | None:
         for base in current.__dict__.get("__orig_bases__", current.__bases__):
             origin = typing.get_origin(base) or base
             if not (isinstance(origin, type) and issubclass(origin, BaseAction)):
                 continue
-            arguments = tuple(bound.get(argument, argument) for argument in typing.get_args(base))
+            arguments = [_bind(argument, bound, current) for argument in typing.get_args(base)]
             if origin is BaseAction:
-                return arguments[position] if len(arguments) > position else None
-            parameters = getattr(origin, "__parameters__", ())
-            found = search(origin, dict(zip(parameters, arguments, strict=False)))
-            if found is not None:
+                found = arguments[position] if len(arguments) > position else None
+            else:
+                parameters = getattr(origin, "__parameters__", ())
+                found = search(origin, dict(zip(parameters, arguments, strict=False)))
+            if found is not None and found[0] is not Any:  # another base may know more
                 return found
         return None
 
-    return search(cls, {})
+    return search(cls, {}) or (None, cls)
 
 
-def _model_from(argument: Any, owner: type) -> type[BaseModel] | None:
+def _bind(argument: Any, bound: Mapping[Any, tuple[Any, type]], current: type) -> tuple[Any, type]:
+    """Put what is known for type variables into `argument`: a variable, or a generic model over some."""
+    if isinstance(argument, TypeVar):
+        return bound.get(argument, (argument, current))
+    variables = getattr(argument, "__pydantic_generic_metadata__", {}).get("parameters", ())
+    if any(variable in bound for variable in variables):
+        return argument[tuple(bound.get(variable, (variable,))[0] for variable in variables)], current
+    return argument, current
+
+
+def _model_from(argument: Any, owner: type, written_in: type) -> type[BaseModel] | None:
     if isinstance(argument, typing.ForwardRef):
         argument = argument.__forward_arg__
     if isinstance(argument, str):
-        argument = _evaluate(argument, owner)
+        argument = _evaluate(argument, owner, written_in)
     if isinstance(argument, TypeVar):
         argument = argument.__bound__
+    if hasattr(argument, "__value__"):  # type Params = …, of Python 3.12
+        argument = argument.__value__
     if isinstance(argument, type) and hasattr(argument, "model_validate"):
         return argument
     origin = typing.get_origin(argument) or argument
-    if argument in (None, Any, object) or (isinstance(origin, type) and issubclass(origin, Mapping)):
+    if origin in (None, Any, object) or (isinstance(origin, type) and issubclass(origin, Mapping)):
         return None
     raise TypeError(
         f"{owner.__qualname__}: {argument!r} is not a pydantic model. Write BaseAction[Params] with "
@@ -153,12 +171,16 @@ def _model_from(argument: Any, owner: type) -> type[BaseModel] | None:
     )
 
 
-def _evaluate(text: str, owner: type) -> Any:
-    namespace = {**vars(sys.modules[owner.__module__]), **vars(owner)}
+def _evaluate(text: str, owner: type, written_in: type) -> Any:
+    module = sys.modules.get(written_in.__module__)
+    namespace = {**(vars(module) if module else {}), **vars(written_in)}
     try:
         return eval(text, namespace)  # an annotation of the user's own code, as typing does it
-    except NameError as error:
-        raise TypeError(f"{owner.__qualname__}: the type argument {text!r} cannot be resolved: {error}") from error
+    except Exception as error:
+        raise TypeError(
+            f"{owner.__qualname__}: the type argument {text!r} cannot be resolved in {written_in.__module__}: {error}. "
+            "Define it at module level, or set params_model in the class body"
+        ) from error
 
 
 # -- actions written as functions -------------------------------------------------------------
@@ -185,7 +207,13 @@ _INFO_ATTRIBUTE = "__synapse_action__"
 
 def action_info(function: Any) -> ActionInfo | None:
     """Return what `@action` was told about `function`, or ``None`` where it was not decorated."""
-    return getattr(function, _INFO_ATTRIBUTE, None)
+    if isinstance(function, partial) and not function.args:  # its first parameter is still free
+        function = function.func
+    try:
+        found = getattr(function, _INFO_ATTRIBUTE, None)
+    except Exception:  # any object may be asked, and `__getattr__` is the user's code
+        return None
+    return found if isinstance(found, ActionInfo) else None
 
 
 @overload
@@ -219,9 +247,18 @@ def action(name: Any = None, **facts: Any) -> Any:  # noqa: D417 - the overload 
         return action()(name)
 
     def decorate(function: _F) -> _F:
-        described = {"description": (inspect.getdoc(function) or "").partition("\n")[0], **facts}
-        info = ActionInfo(name=name or function.__name__, **described)
-        setattr(function, _INFO_ATTRIBUTE, info)
+        if isinstance(function, type):
+            raise TypeError(f"@action is for functions; {function.__qualname__} is a class, and has to be a BaseAction")
+        plain = function.func if isinstance(function, partial) else function
+        about = inspect.getdoc(plain) if inspect.isroutine(plain) else type(plain).__doc__
+        described = {"description": (about or "").partition("\n")[0], **facts}
+        info = ActionInfo(name=name or getattr(plain, "__name__", type(plain).__name__), **described)
+        try:
+            setattr(function, _INFO_ATTRIBUTE, info)
+        except AttributeError:
+            raise TypeError(
+                f"@action cannot mark {function!r}: nothing can be written on it. Wrap it: def name(params, ctx): ..."
+            ) from None
         return function
 
     return decorate

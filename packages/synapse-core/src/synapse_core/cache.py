@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 
@@ -12,7 +14,7 @@ __all__ = ["cache_folder", "write_atomically"]
 
 def _candidates() -> Iterator[str]:
     if chosen := os.environ.get("SYNAPSE_CACHE_DIR"):
-        yield chosen
+        yield os.path.abspath(os.path.expanduser(chosen))
         return
     if sys.platform == "win32":
         usual = os.environ.get("LOCALAPPDATA") or os.path.expanduser("~\\AppData\\Local")
@@ -21,12 +23,14 @@ def _candidates() -> Iterator[str]:
     else:
         usual = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     yield os.path.join(usual, "synapse")
-    import tempfile  # takes longer to import than the quick commands have
-
-    yield os.path.join(tempfile.gettempdir(), f"synapse-{getattr(os, 'getuid', lambda: 'user')()}")
+    with contextlib.suppress(OSError):  # there is no temporary folder either
+        user = getattr(os, "getuid", lambda: "user")()
+        yield os.path.join(tempfile.gettempdir(), f"synapse-{user}")
 
 
 def _usable(folder: str) -> bool:
+    if not os.path.isabs(folder):  # a user without a home
+        return False
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
         owner = os.stat(folder).st_uid
@@ -44,13 +48,11 @@ def cache_folder() -> str | None:
     ``SYNAPSE_CACHE_DIR`` chooses it; the default is the platform's cache folder, then one in the
     temporary folder.
     """
-    return next((os.path.abspath(folder) for folder in _candidates() if _usable(folder)), None)
+    return next(filter(_usable, _candidates()), None)
 
 
 def write_atomically(path: str, content: bytes) -> None:
     """Write `content` so that a reader sees the old file or the new one, never half of it."""
-    import tempfile
-
     os.makedirs(os.path.dirname(path), exist_ok=True)
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".writing-")
     try:
@@ -58,5 +60,6 @@ def write_atomically(path: str, content: bytes) -> None:
             file.write(content)
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
         raise

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 from pydantic import ValidationError as PydanticValidationError
 
 from synapse_core.config_file import ConfigFile
 from synapse_core.errors import ConfigError, nearest
+from synapse_core.field_paths import Finding, merge_findings
 from synapse_core.model.enums import PackageManager, PluginCategory, RunMethod
 from synapse_core.model.resources import Resources
+from synapse_core.redaction import HIDDEN, holds_secret, looks_secret
 from synapse_core.safe_text import shorten
 
 __all__ = ["ActionConfig", "ConfigWarning", "PluginConfig", "parse_config"]
@@ -23,6 +25,14 @@ class ConfigWarning(UserWarning):
 
 class _Open(BaseModel):
     model_config = ConfigDict(extra="allow", coerce_numbers_to_str=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_means_default(cls, data: Any) -> Any:
+        # ``env:`` with nothing behind it is null in YAML, and means that there are none.
+        if not isinstance(data, Mapping):
+            return data
+        return {key: value for key, value in data.items() if value is not None or key not in cls.model_fields}
 
 
 class ActionConfig(_Open):
@@ -37,7 +47,7 @@ class ActionConfig(_Open):
     """
 
     entrypoint: str | None = None
-    method: RunMethod | str | None = None
+    method: RunMethod | str | None = Field(default=None, union_mode="left_to_right")
     description: str | None = None
     params_schema: dict[str, Any] | str | None = None
     input_type: str | list[str] | None = None
@@ -62,7 +72,7 @@ class PluginConfig(_Open):
     code: str | None = None
     name: str | None = None
     version: str | None = None
-    category: PluginCategory | str | None = None
+    category: PluginCategory | str | None = Field(default=None, union_mode="left_to_right")
     description: str | None = None
     readme: str | None = None
     env: dict[str, Any] = Field(default_factory=dict)
@@ -78,14 +88,6 @@ class PluginConfig(_Open):
     smart_tool: Any = None
     actions: dict[str, ActionConfig] = Field(default_factory=dict)
     pipelines: dict[str, Any] | None = None
-
-    @field_validator(
-        "env", "runtime_env", "tags", "tasks", "supported_data_types", "actions", "package_manager", "wheels_dir",
-        mode="before",
-    )  # fmt: skip
-    @classmethod
-    def _empty_means_default(cls, value: Any, info: Any) -> Any:
-        return cls.model_fields[info.field_name].get_default(call_default_factory=True) if value is None else value
 
     @field_validator("actions", mode="before")
     @classmethod
@@ -110,32 +112,36 @@ def parse_config(file: ConfigFile) -> tuple[PluginConfig, list[str]]:
     try:
         config = PluginConfig.model_validate(file.data)
     except PydanticValidationError as error:
-        rows = [(_key_path(row["loc"]), row) for row in error.errors(include_url=False)]
-        seen: set[tuple[str | int, ...]] = set()
-        lines, first = [], None
-        for path, row in rows:
-            if path in seen:  # the branches of a union, one row each
-                continue
-            seen.add(path)
-            line = file.line_of(*path)
-            first = first or line
-            key = ".".join(map(str, path))
-            lines.append(f"{file.path}:{line}: {key}: {row['msg']} (found: {shorten(row['input'], 60)})")
-        raise ConfigError("\n".join(lines), path=str(file.path), line=first) from None
+        problems = []
+        for found in merge_findings(error.errors(include_url=False), file.data):
+            line = file.line_of(*found.path) or 1
+            key = ".".join(map(str, found.path))
+            secret = "env" in found.path or any(map(looks_secret, map(str, found.path))) or holds_secret(found.given)
+            given = HIDDEN if secret else shorten(found.given, 60)
+            problems.append((line, f"{file.path}:{line}: {key}: {_in_words(found)} (found: {given})"))
+        problems.sort()
+        text = "\n".join(problem for _, problem in problems)
+        raise ConfigError(text, path=str(file.path), line=problems[0][0]) from None
     return config, list(_near_misses(file, config))
 
 
-def _key_path(location: tuple[int | str, ...]) -> tuple[str | int, ...]:
-    """Drop what pydantic adds for the branches of unions and for keys."""
-    known = {"str", "[key]", "int", "float", "list[str]", "dict[str,any]"}
-    return tuple(part for part in location if part not in known and not str(part).startswith(("function-", "lax-or-")))
+def _in_words(found: Finding) -> str:
+    """Say what was expected in the words of YAML, which has no instances and no enumerations."""
+    if found.type in ("model_type", "dict_type", "mapping_type"):
+        found.rules[0] = "Input should be a mapping"
+    if found.type == "enum" and len(found.rules) > 1:  # a vocabulary that is open to other words
+        found.rules.pop(0)
+    return found.rule
 
 
 def _near_misses(file: ConfigFile, config: PluginConfig) -> Iterator[str]:
-    places: list[tuple[tuple[str, ...], _Open]] = [((), config)]
-    places += [(("actions", name), action) for name, action in config.actions.items()]
+    places: list[tuple[tuple[str, ...], BaseModel]] = [((), config)]
+    for name, action in config.actions.items():
+        places.append((("actions", name), action))
+        if action.resources is not None:
+            places.append((("actions", name, "resources"), action.resources))
     for path, model in places:
         for key in model.__pydantic_extra__ or {}:
-            if hint := nearest(key, type(model).model_fields):
+            if hint := nearest(key.lower().replace("-", "_"), type(model).model_fields):
                 where = ".".join((*path, key))
                 yield f"{file.path}:{file.line_of(*path, key)}: unknown key {where!r} is kept and has no effect.{hint}"

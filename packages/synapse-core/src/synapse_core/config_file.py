@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +29,18 @@ class ConfigFile:
         data: Its content; the top level is a mapping with string keys.
     """
 
-    def __init__(self, path: Path, text: str, data: dict[str, Any]) -> None:
+    def __init__(self, path: Path, root: yaml.Node, data: dict[str, Any]) -> None:
         self.path = path
         self.data = data
-        self._text = text
+        self._root = root
 
     def line_of(self, *keys: str | int) -> int | None:
         """Return the 1-based line of a key, or of the closest one above it that the file has."""
-        node = yaml.compose(self._text, Loader=_Loader)
-        line = node.start_mark.line + 1 if node is not None else None
+        node = self._root
+        line = node.start_mark.line + 1
         for key in keys:
             if isinstance(node, yaml.MappingNode):
-                found = [(k, v) for k, v in node.value if k.value == str(key)]
+                found = [(k, v) for k, v in node.value if k.value == str(key) or _is_boolean(k, key)]
                 if not found:
                     break
                 marked, node = found[-1]
@@ -48,6 +50,10 @@ class ConfigFile:
                 break
             line = marked.start_mark.line + 1
         return line
+
+
+def _is_boolean(node: yaml.Node, key: str | int) -> bool:
+    return str(key) in ("True", "False") and node.tag == "tag:yaml.org,2002:bool"
 
 
 def find_config_file(path: str | os.PathLike[str]) -> Path:
@@ -99,14 +105,12 @@ def read_config_file(path: str | os.PathLike[str]) -> ConfigFile:
     except OSError as error:
         raise ConfigError(f"{file}: cannot be read: {error.strerror or error}", path=str(file)) from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{file}: not UTF-8 text: {error.reason} at byte {error.start}", path=str(file)) from error
-    try:
-        data = yaml.load(text, Loader=_Loader)
-    except yaml.MarkedYAMLError as error:
-        raise _not_yaml(file, text, error) from error
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{file}: not valid YAML: {error}", path=str(file)) from error
-    if data is None:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(
+            f"{file}:{line}: not UTF-8 text: {error.reason} at byte {error.start}", path=str(file), line=line
+        ) from error
+    root, twice, data = _parsed(file, text)
+    if root is None or data is None:
         raise ConfigError(
             f"{file}:1: the file is empty; expected a mapping with the keys 'code' and 'actions'",
             path=str(file),
@@ -118,10 +122,97 @@ def read_config_file(path: str | os.PathLike[str]) -> ConfigFile:
             path=str(file),
             line=1,
         )
-    odd = [key for key in data if not isinstance(key, str)]
-    if odd:
-        raise ConfigError(f"{file}: the key {odd[0]!r} is not a string; put it in quotes", path=str(file))
-    return ConfigFile(file, text, data)
+    result = ConfigFile(file, root, data)
+    problems = [
+        (result.line_of(key), f"the key {key!r} is not a string; put it in quotes")
+        for key in data
+        if not isinstance(key, str)
+    ]
+    problems += [
+        (again, f"the key {key!r} is already in line {before}; one of the two would be lost")
+        for key, before, again in twice
+    ]
+    if problems:
+        raise ConfigError(
+            "\n".join(f"{file}:{line}: {problem}" for line, problem in problems), path=str(file), line=problems[0][0]
+        )
+    for key in ("code", "version"):
+        if isinstance(data.get(key), (int, float, date)) and data[key] is not True and data[key] is not False:
+            data[key] = _text_of(root, key)
+    return result
+
+
+def _text_of(root: yaml.Node, key: str) -> str:
+    """Return a value as it was written: as a number, version 1.10 would be 1.1."""
+    return next(str(value.value) for name, value in root.value if name.value == key)
+
+
+def _parsed(file: Path, text: str) -> tuple[yaml.Node | None, list[tuple[str, int, int]], Any]:
+    loader = _Loader(text.removeprefix("\ufeff"))
+    root: yaml.Node | None = None
+    try:
+        root = loader.get_single_node()
+        if root is None:
+            return None, [], None
+        twice = list(_twice(root))  # before construction, which writes merged keys into the nodes
+        return root, twice, loader.construct_document(root)
+    except yaml.MarkedYAMLError as error:
+        raise _not_yaml(file, text, error) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise ConfigError(
+            f"{file}:{line}: not valid YAML: the character U+{ord(text[error.position]):04X} is not allowed",
+            path=str(file),
+            line=line,
+        ) from error
+    except RecursionError:
+        raise ConfigError(f"{file}: not valid YAML: it is nested too deep", path=str(file)) from None
+    except (ValueError, yaml.YAMLError) as error:  # 2024-13-45 looks like a date and is none
+        line = _line_of_bad_value(root) if root is not None else 1
+        raise ConfigError(f"{file}:{line}: not valid YAML: {error}", path=str(file), line=line) from error
+    finally:
+        loader.dispose()
+
+
+def _nodes(node: yaml.Node, seen: set[int]) -> Iterator[yaml.Node]:
+    """Yield every node below and with this one, each once: an alias may lead back up."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    yield node
+    if isinstance(node, yaml.MappingNode):
+        for key, value in node.value:
+            yield from _nodes(key, seen)
+            yield from _nodes(value, seen)
+    elif isinstance(node, yaml.SequenceNode):
+        for item in node.value:
+            yield from _nodes(item, seen)
+
+
+def _line_of_bad_value(root: yaml.Node) -> int:
+    for node in _nodes(root, set()):
+        if isinstance(node, yaml.ScalarNode):
+            try:
+                yaml.SafeLoader("").construct_object(node)
+            except Exception:
+                return node.start_mark.line + 1
+    return root.start_mark.line + 1
+
+
+def _twice(root: yaml.Node) -> Iterator[tuple[str, int, int]]:
+    """Yield keys that stand twice in one mapping, with both lines; YAML forbids them, and PyYAML drops the first."""
+    for node in _nodes(root, set()):
+        if not isinstance(node, yaml.MappingNode):
+            continue
+        lines: dict[tuple[str, str], int] = {}
+        for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode) or key.tag == "tag:yaml.org,2002:merge":
+                continue
+            line = key.start_mark.line + 1
+            if (name := (key.tag, key.value)) in lines:
+                yield key.value, lines[name], line
+            else:
+                lines[name] = line
 
 
 def _not_yaml(file: Path, text: str, error: yaml.MarkedYAMLError) -> ConfigError:
@@ -130,6 +221,8 @@ def _not_yaml(file: Path, text: str, error: yaml.MarkedYAMLError) -> ConfigError
     if mark is None:
         return ConfigError(f"{file}: not valid YAML: {what}", path=str(file))
     lines = text.splitlines()
+    if mark.line < len(lines) and "\t" in lines[mark.line][: mark.column + 1]:
+        what += "; YAML is indented with spaces, and this is a tab"
     shown = f"\n  {lines[mark.line]}\n  {' ' * mark.column}^" if mark.line < len(lines) else ""
     return ConfigError(
         f"{file}:{mark.line + 1}:{mark.column + 1}: not valid YAML: {what}{shown}", path=str(file), line=mark.line + 1

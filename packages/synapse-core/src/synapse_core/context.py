@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import logging
+import threading
 import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from synapse_core.environment import PluginEnvironment
-from synapse_core.model.enums import LogLevel
 from synapse_core.ports.events import Event, EventSink, MessageEvent
-from synapse_core.reporting import LoggingSink, Reporter
+from synapse_core.reporting import LoggingSink, Reporter, level_of_number
+from synapse_core.safe_text import safe_str, shorten
 
 __all__ = ["PluginEnvironment", "RuntimeContext"]
+
+_MOST_COMPLAINTS = 100
+_first_use = threading.Lock()
 
 
 def _not_cancelled() -> bool:
@@ -80,7 +84,9 @@ class RuntimeContext(Reporter):
     def job_id(self) -> str:
         """Identity of this execution; never ``None``."""
         if self._job_id is None:
-            self._job_id = uuid.uuid4().hex
+            with _first_use:  # an action's threads may ask at the same time, and get one answer
+                if self._job_id is None:
+                    self._job_id = uuid.uuid4().hex
         return self._job_id
 
     @property
@@ -92,8 +98,9 @@ class RuntimeContext(Reporter):
     def logger(self) -> logging.Logger:
         """A standard library logger whose records are reported as messages of this execution."""
         if self._logger is None:
-            self._logger = logging.Logger("synapse.action", logging.DEBUG)
-            self._logger.addHandler(_ContextHandler(self))
+            logger = _ActionLogger("synapse.action", logging.DEBUG)
+            logger.addHandler(_ContextHandler(self))
+            self._logger = logger
         return self._logger
 
     def _reporting_job_id(self) -> str:
@@ -116,10 +123,19 @@ class RuntimeContext(Reporter):
     def _warn_once(self, key: str) -> bool:
         if self._warned is None:
             self._warned = set()
-        if key in self._warned:
+        if key in self._warned or len(self._warned) >= _MOST_COMPLAINTS:
             return False
         self._warned.add(key)
         return True
+
+
+class _ActionLogger(logging.Logger):
+    """A logger outside the process's tree of loggers, whose children report to the same execution."""
+
+    def getChild(self, suffix: str) -> _ActionLogger:
+        child = _ActionLogger(f"{self.name}.{suffix}")
+        child.parent = self
+        return child
 
 
 class _ContextHandler(logging.Handler):
@@ -131,7 +147,6 @@ class _ContextHandler(logging.Handler):
         try:
             text = self.format(record)
         except Exception as error:  # wrong %-arguments are the action's mistake, and no reason to die
-            text = f"{record.msg!r} {record.args!r} ({type(error).__name__}: {error})"
-        word = record.levelname.lower()
-        level = word if word in set(LogLevel) else LogLevel.INFO
+            text = f"{shorten(record.msg)} {shorten(record.args)} ({type(error).__name__}: {safe_str(error)})"
+        level = level_of_number(record.levelno)
         self._ctx._report(MessageEvent(job_id=self._ctx.job_id, message=text, level=level))

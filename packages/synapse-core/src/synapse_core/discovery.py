@@ -9,6 +9,7 @@ import os
 import pkgutil
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,8 @@ from synapse_core.entrypoint import import_entrypoint
 from synapse_core.errors import ActionLoadError, ActionNotFoundError, PluginNotFoundError, nearest
 from synapse_core.loading import PluginCode, load_plugin_code
 from synapse_core.model.enums import RunMethod
-from synapse_core.resolution import ResolvedAction, is_action, resolve_action
+from synapse_core.resolution import ResolvedAction, action_name_of, is_action, resolve_action
+from synapse_core.safe_text import format_traceback, safe_str
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -91,12 +93,12 @@ class PluginDiscovery:
         for parent in getattr(module, "__path__", []):
             if any((Path(parent) / name).is_file() for name in CONFIG_NAMES):
                 return cls._from_config(Path(parent), module)
-        actions = dict(_actions_of_module(module))
+        actions = _actions_of_module(module)
         config = PluginConfig(
             code=module.__name__,
             name=module.__name__,
             description=(inspect.getdoc(module) or "").partition("\n")[0] or None,
-            actions={name: _config_of(found) for name, found in actions.items()},
+            actions={name: _config_of(name, found) for name, found in actions.items()},
         )
         return cls(config, module=module, actions=actions)
 
@@ -106,7 +108,7 @@ class PluginDiscovery:
         config, found = parse_config(file)
         for warning in found:
             warnings.warn(warning, ConfigWarning, stacklevel=3)
-        if config.code is None:
+        if not config.code:
             config.code = file.path.parent.name
         return cls(config, folder=file.path.parent, document=file.data, module=module, warnings=tuple(found))
 
@@ -184,7 +186,9 @@ class PluginDiscovery:
         """
         found = self.get_action_class(name)
         try:
-            return resolve_action(found)
+            resolved = resolve_action(found)
+            # The config's name is the one that people type, and read in errors.
+            return replace(resolved, name=name, idempotent=resolved.idempotent or self.config.actions[name].idempotent)
         except TypeError as error:
             raise ActionLoadError(
                 f"action {name!r} of plugin {self.code!r}: {error}", entrypoint=self.config.actions[name].entrypoint
@@ -241,42 +245,73 @@ class PluginDiscovery:
 def _import_plugin_module(name: str) -> ModuleType:
     try:
         return importlib.import_module(name)
-    except ModuleNotFoundError as error:
-        if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-            raise
-        raise PluginNotFoundError(
-            f"no plugin {name!r}: it is neither a folder here ({os.getcwd()}) nor a module that imports ({error})"
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # importing runs the plugin's code, which may even call sys.exit
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
+            raise PluginNotFoundError(
+                f"no plugin {name!r}: it is neither a folder here ({os.getcwd()}) nor a module that imports ({error})"
+            ) from error
+        raise ActionLoadError(
+            f"plugin {name!r} does not import: {type(error).__name__}: {safe_str(error)}",
+            entrypoint=name,
+            traceback=format_traceback(error),
         ) from error
 
 
-def _actions_of_module(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    own = list(_actions_in(module))
-    if own or not hasattr(module, "__path__"):
-        yield from own
-        return
-    for info in pkgutil.walk_packages(module.__path__, f"{module.__name__}.", onerror=lambda name: None):
+def _actions_of_module(module: ModuleType) -> dict[str, Any]:
+    own = _actions_in(module, {})
+    if own:
+        return own
+    found: dict[str, Any] = {}
+    for submodule in _submodules(module):
+        _actions_in(submodule, found)
+    return found
+
+
+def _submodules(package: ModuleType) -> Iterator[ModuleType]:
+    """Import and yield the modules below a package; a broken one spoils only itself."""
+    for info in pkgutil.iter_modules(getattr(package, "__path__", []), f"{package.__name__}."):
+        if info.name.endswith(".__main__"):  # importing it runs the program
+            continue
         try:
             submodule = importlib.import_module(info.name)
-        except Exception as error:  # one broken module spoils only itself
-            warnings.warn(f"{info.name} does not import: {error!r}", ConfigWarning, stacklevel=4)
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # a script without a guard may call sys.exit
+            text = f"{info.name} does not import: {type(error).__name__}: {safe_str(error)}"
+            warnings.warn(text, ConfigWarning, stacklevel=4)
             continue
-        yield from _actions_in(submodule)
+        yield submodule
+        yield from _submodules(submodule)
 
 
-def _actions_in(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    for found in vars(module).values():
-        if not is_action(found) or inspect.isabstract(found):
+def _actions_in(module: ModuleType, found: dict[str, Any]) -> dict[str, Any]:
+    """Add the actions that a module defines or imports to `found`; the first of a name stays."""
+    for word, candidate in list(vars(module).items()):
+        if word.startswith("_") or not is_action(candidate) or inspect.isabstract(candidate):
             continue
-        if isinstance(found, type) and getattr(found, "execute", None) is BaseAction.execute:
+        if isinstance(candidate, type) and getattr(candidate, "execute", None) is BaseAction.execute:
             continue  # a base class for others
-        yield resolve_action(found).name, found
+        name = action_name_of(candidate)
+        if found.setdefault(name, candidate) is not candidate:
+            text = f"two actions are called {name!r}: {_place(found[name])} is used, {_place(candidate)} is not"
+            warnings.warn(text, ConfigWarning, stacklevel=5)
+    return found
 
 
-def _config_of(found: Any) -> ActionConfig:
-    resolved = resolve_action(found)
-    target = found if hasattr(found, "__qualname__") else type(found)
+def _place(action: Any) -> str:
+    target = action if hasattr(action, "__qualname__") else type(action)
+    return f"{target.__module__}:{target.__qualname__}"
+
+
+def _config_of(name: str, found: Any) -> ActionConfig:
+    try:
+        resolved = resolve_action(found)
+    except TypeError:  # said when it is asked for; the other actions are not affected
+        return ActionConfig(entrypoint=_place(found))
     return ActionConfig(
-        entrypoint=f"{target.__module__}:{target.__qualname__}",
+        entrypoint=_place(found),
         method=resolved.method,
         description=resolved.description or None,
         input_type=resolved.input_type,

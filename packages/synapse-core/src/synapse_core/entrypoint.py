@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import pkgutil
 import traceback
 from collections.abc import Callable, Iterator
 from types import ModuleType
@@ -14,7 +15,8 @@ from synapse_core.safe_text import safe_str
 
 __all__ = ["import_entrypoint", "split_entrypoint"]
 
-_OWN_FOLDER = os.path.dirname(os.path.abspath(__file__))
+_OWN_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_NOT_THERE = object()
 
 
 def split_entrypoint(entrypoint: str) -> Iterator[tuple[str, str]]:
@@ -47,51 +49,91 @@ def import_entrypoint(entrypoint: str, importer: Callable[[str], ModuleType] = i
     for module_name, qualname in split_entrypoint(entrypoint):
         try:
             module = importer(module_name)
+            found = _attribute(module, qualname, entrypoint)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
                 raise _load_error(entrypoint, error) from error  # the module is there; what it imports is not
             missing = missing or error
-        except KeyboardInterrupt:
+        except (ActionLoadError, KeyboardInterrupt):
             raise
         except BaseException as error:  # importing runs the plugin's code, which may even call sys.exit
             raise _load_error(entrypoint, error) from error
         else:
-            return _attribute(module, qualname, entrypoint)
+            return found
     assert missing is not None  # there is always at least one pair
-    raise _load_error(entrypoint, missing) from missing
+    raise _load_error(entrypoint, missing, _nearest_module(missing.name or "", importer)) from missing
 
 
 def _attribute(module: ModuleType, qualname: str, entrypoint: str) -> Any:
     found: Any = module
     for part in qualname.split("."):
-        if not hasattr(found, part):
-            known = [name for name in vars(found) if not name.startswith("_")] if hasattr(found, "__dict__") else []
-            where = getattr(module, "__file__", None) or module.__name__
+        inner = getattr(found, part, _NOT_THERE)
+        if inner is _NOT_THERE:
+            known = [name for name in getattr(found, "__dict__", ()) if not name.startswith("_")]
+            if found is module:
+                known += _submodules(module)
             raise ActionLoadError(
-                f"entrypoint {entrypoint!r}: {where} has no {part!r}.{nearest(part, known)}", entrypoint=entrypoint
+                f"entrypoint {entrypoint!r}: {_place(module)} has no {part!r}.{nearest(part, known)}",
+                entrypoint=entrypoint,
             )
-        found = getattr(found, part)
+        found = inner
     return found
 
 
-def _load_error(entrypoint: str, error: BaseException) -> ActionLoadError:
+def _place(module: ModuleType) -> str:
+    return getattr(module, "__file__", None) or next(iter(getattr(module, "__path__", ())), module.__name__)
+
+
+def _submodules(module: ModuleType) -> list[str]:
+    return [found.name for found in pkgutil.iter_modules(getattr(module, "__path__", []))]
+
+
+def _nearest_module(name: str, importer: Callable[[str], ModuleType]) -> str:
+    """Say which module beside the missing one may have been meant."""
+    package, _, last = name.rpartition(".")
+    try:
+        close = nearest(last, _submodules(importer(package))) if package else ""
+    except BaseException:  # the package's own code fails: there is nothing to suggest then
+        return ""
+    return close.replace("'", f"'{package}.", 1)
+
+
+def _load_error(entrypoint: str, error: BaseException, hint: str = "") -> ActionLoadError:
+    # Not at the top: the loading package needs this module.
+    from synapse_core.loading.private_names import with_plain_names
+
+    text = safe_str(error)
+    if isinstance(error, SystemExit):
+        what = f"it calls sys.exit({'' if error.code is None else repr(error.code)}) while it is imported"
+    elif isinstance(error, SyntaxError) and error.filename:
+        what = f"{type(error).__name__}: {error.msg} ({error.filename}, line {error.lineno})"
+    else:
+        what = f"{type(error).__name__}: {text}" if text else type(error).__name__
     return ActionLoadError(
-        f"entrypoint {entrypoint!r} does not import: {type(error).__name__}: {safe_str(error)}",
+        with_plain_names(f"entrypoint {entrypoint!r} does not import: {what}") + (f".{hint}" if hint else ""),
         entrypoint=entrypoint,
-        traceback=_own_traceback(error),
+        traceback=with_plain_names(_own_traceback(error)),
     )
 
 
 def _own_traceback(error: BaseException) -> str:
     """Return the traceback without the frames of Synapse and of the import system; empty if none is left."""
     text = traceback.TracebackException.from_exception(error)
-    kept = [
-        frame
-        for frame in text.stack
-        if not frame.filename.startswith(("<frozen importlib", _OWN_FOLDER))
-        and not frame.filename.endswith(os.path.join("importlib", "__init__.py"))
-    ]
-    if not kept and not isinstance(error, SyntaxError):
+    _keep_own_frames(text)
+    if not text.stack and not isinstance(error, SyntaxError):
         return ""
-    text.stack = traceback.StackSummary.from_list(kept)
     return "".join(text.format())
+
+
+def _keep_own_frames(text: traceback.TracebackException) -> None:
+    for other in (text.__cause__, text.__context__, *(text.exceptions or ())):
+        if other is not None:
+            _keep_own_frames(other)
+    text.stack = traceback.StackSummary.from_list(
+        [
+            frame
+            for frame in text.stack
+            if not frame.filename.startswith(("<frozen importlib", _OWN_FOLDER))
+            and not frame.filename.endswith(os.path.join("importlib", "__init__.py"))
+        ]
+    )

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, overload
 
 from synapse_core.errors import ConfigError, EnvironmentValueError
 from synapse_core.redaction import HIDDEN, looks_secret
+from synapse_core.safe_text import shorten
 
 __all__ = ["PluginEnvironment"]
 
@@ -40,7 +41,8 @@ class PluginEnvironment(Mapping[str, Any]):
         """Take a snapshot of ``os.environ``; with `prefix`, only its variables, the prefix dropped."""
         if not prefix:
             return cls(os.environ)
-        return cls({key[len(prefix) :]: value for key, value in os.environ.items() if key.startswith(prefix)})
+        start = len(prefix)
+        return cls({key[start:]: value for key, value in os.environ.items() if key[start:] and key.startswith(prefix)})
 
     @classmethod
     def from_file(cls, path: str | os.PathLike[str]) -> PluginEnvironment:
@@ -51,13 +53,20 @@ class PluginEnvironment(Mapping[str, Any]):
         """
         import tomllib
 
-        file = Path(path)
+        file = Path(path).expanduser()
         try:
-            return cls(tomllib.loads(file.read_text(encoding="utf-8")))
+            return cls(tomllib.loads(file.read_text(encoding="utf-8-sig")))
         except OSError as error:
             raise ConfigError(f"{file}: cannot be read: {error.strerror or error}", path=str(file)) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{file}: not valid TOML: {error}", path=str(file)) from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{file}: not UTF-8 text: {error.reason}", path=str(file)) from error
+        except tomllib.TOMLDecodeError as error:
+            text = str(error)
+            _, _, place = text.partition("(at line ")  # its line as a number came with Python 3.14
+            line = place.partition(",")[0]
+            known = int(line) if line.isdigit() else None
+            where = f"{file}:{known}" if known else str(file)
+            raise ConfigError(f"{where}: not valid TOML: {text}", path=str(file), line=known) from error
 
     def merge(self, *others: Mapping[str, Any]) -> PluginEnvironment:
         """Return a new environment in which later ones win.
@@ -66,7 +75,7 @@ class PluginEnvironment(Mapping[str, Any]):
         """
         merged: dict[str, Any] = dict(self)
         for other in others:
-            merged.update(other)
+            merged.update(other or {})
         return PluginEnvironment(merged)
 
     def to_dict(self) -> dict[str, Any]:
@@ -142,7 +151,7 @@ class PluginEnvironment(Mapping[str, Any]):
         try:
             return convert(value)
         except (TypeError, ValueError, OverflowError):
-            shown = HIDDEN if looks_secret(key) else repr(value)
+            shown = HIDDEN if looks_secret(key) else shorten(value)
             # The cause is left out on purpose: its text repeats the value.
             raise EnvironmentValueError(
                 f"environment value {key}={shown} ({type(value).__name__}) is not {wanted}"
@@ -151,7 +160,7 @@ class PluginEnvironment(Mapping[str, Any]):
 
 def _to_int(value: Any) -> int:
     number = int(value)
-    if isinstance(value, float) and number != value:
+    if not isinstance(value, (str, bytes)) and number != value:  # 64.5, also as a Decimal
         raise ValueError(value)
     return number
 

@@ -35,6 +35,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from synapse_core.rebuilding import rebuild_exception, take_apart
+
 __all__ = [
     "ActionLoadError",
     "ActionNotFoundError",
@@ -69,19 +71,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
-def _rebuild(cls: type[PluginError], args: tuple[Any, ...], state: dict[str, Any]) -> PluginError:
-    error = cls.__new__(cls)
-    error.args = args
-    error.__dict__.update(state)
-    return error
-
-
 class PluginError(Exception):
     """Base of everything that Synapse raises on purpose."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Exceptions are rebuilt from their args by default, which fails for keyword-only arguments.
-        return _rebuild, (type(self), self.args, dict(self.__dict__))
+        return rebuild_exception, (type(self), *take_apart(self))
 
 
 # -- the caller's mistake ---------------------------------------------------------------------

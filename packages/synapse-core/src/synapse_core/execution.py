@@ -5,20 +5,20 @@ Every executor calls this, on whichever machine it runs the action; an executor 
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from synapse_core.context import RuntimeContext
 from synapse_core.errors import ExecutionCancelledError, ExecutionError, PluginError
 from synapse_core.model.outcome import Outcome
 from synapse_core.ports.action import RunnableAction
-from synapse_core.safe_text import format_traceback, safe_str
-
-if TYPE_CHECKING:
-    import asyncio
+from synapse_core.safe_text import format_traceback, safe_str, shorten
 
 __all__ = ["run_action", "run_action_async", "run_to_outcome"]
+
+_LOOK_AGAIN_SECONDS = 0.1
 
 
 def run_action(action: RunnableAction, params: Any, ctx: RuntimeContext) -> Any:
@@ -31,6 +31,7 @@ def run_action(action: RunnableAction, params: Any, ctx: RuntimeContext) -> Any:
         ValidationError: The params do not fit; nothing has run.
         ExecutionError: The action raised anything, ``SystemExit`` included; the original is its cause.
         KeyboardInterrupt: Somebody pressed Ctrl-C; the action's ``finally`` blocks have run.
+        asyncio.CancelledError: The task that called this was cancelled, which is how a loop says Ctrl-C.
     """
     validated = action.validate(params)
     try:
@@ -40,6 +41,8 @@ def run_action(action: RunnableAction, params: Any, ctx: RuntimeContext) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
+        if type(error).__name__ == "CancelledError" and _calling_task_is_cancelled():
+            raise
         raise execution_error(error, action, ctx) from error
     return result
 
@@ -65,13 +68,16 @@ async def run_action_async(action: RunnableAction, params: Any, ctx: RuntimeCont
     except KeyboardInterrupt:
         raise
     except asyncio.CancelledError as error:
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
+        if _calling_task_is_cancelled():
             raise
         raise execution_error(error, action, ctx) from error
     except _RaisedInThread as carrier:
         original = carrier.original
+        if isinstance(original, KeyboardInterrupt):
+            raise original from None
         raise execution_error(original, action, ctx) from original
+    except GeneratorExit:  # somebody closes this coroutine, which has to end it
+        raise
     except BaseException as error:
         raise execution_error(error, action, ctx) from error
     return result
@@ -115,7 +121,7 @@ def execution_error(error: BaseException, action: RunnableAction, ctx: RuntimeCo
     what = f"{kind}: {text}" if text else kind
     cls = ExecutionError
     if isinstance(error, SystemExit):
-        what = f"it called sys.exit({'' if error.code is None else repr(error.code)})"
+        what = f"it called sys.exit({'' if error.code is None else shorten(error.code)})"
     elif kind == "CancelledError":
         cls, what = ExecutionCancelledError, "it was cancelled"
     elif kind == "BdbQuit":
@@ -162,17 +168,35 @@ def _run_on_another_thread(main: Any) -> Any:
         finally:
             started.set()
 
+    def stop() -> None:
+        started.wait()
+        if (task := state.get("task")) is not None:
+            with contextlib.suppress(RuntimeError):  # it has just ended, and its loop is closed
+                state["loop"].call_soon_threadsafe(task.cancel)
+
     thread = threading.Thread(target=contextvars.copy_context().run, args=(work,), name="synapse-action-loop")
     thread.start()
     try:
-        thread.join()
+        # A loop turns the first Ctrl-C into a cancelled task, which nobody tells a thread that waits.
+        while thread.is_alive():
+            thread.join(_LOOK_AGAIN_SECONDS)
+            if _calling_task_is_cancelled():
+                stop()
+                thread.join()
     except BaseException:  # Ctrl-C arrives in the waiting thread: stop the action, let its finally blocks run
-        started.wait()
-        task: asyncio.Task[Any] | None = state.get("task")
-        if task is not None and not state["loop"].is_closed():
-            state["loop"].call_soon_threadsafe(task.cancel)
+        stop()
         thread.join()
         raise
     if "error" in state:
         raise state["error"]
     return state["result"]
+
+
+def _calling_task_is_cancelled() -> bool:
+    import asyncio
+
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:  # no loop runs in this thread
+        return False
+    return task is not None and task.cancelling() > 0

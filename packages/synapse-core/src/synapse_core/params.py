@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from synapse_core.errors import FieldProblem, ValidationError
-from synapse_core.redaction import HIDDEN, looks_secret
+from synapse_core.field_paths import merge_findings
+from synapse_core.redaction import HIDDEN, holds_secret, looks_secret
 from synapse_core.safe_text import safe_str, shorten
 
 if TYPE_CHECKING:
@@ -33,11 +34,13 @@ def validate_params(model: type[BaseModel] | None, params: Any, action: str) -> 
         raise ValidationError(_headline(action, 1), problems=[problem], action=action)
     try:
         return model.model_validate(params)
-    except Exception as error:
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # validators are the user's code, and may even call sys.exit
         from pydantic import ValidationError as PydanticValidationError
 
         if isinstance(error, PydanticValidationError):
-            problems = _field_problems(error)
+            problems = _field_problems(error, params)
         else:  # a validator of the user's that raises something else than ValueError
             rule = f"a validator raised {type(error).__name__}: {safe_str(error)}"
             problems = [FieldProblem("", None, rule, "validator_error")]
@@ -52,19 +55,14 @@ def _headline(action: str, count: int) -> str:
     return f"params of action {action!r} are not valid ({count} problem{'s' if count != 1 else ''}):"
 
 
-def _field_problems(error: PydanticValidationError) -> list[FieldProblem]:
+def _field_problems(error: PydanticValidationError, params: Any) -> list[FieldProblem]:
     problems = []
-    for row in error.errors(include_url=False):
-        path = _dotted(row["loc"])
-        given = None if row["type"] == "missing" else shorten(row["input"])
-        if given is not None and (any(looks_secret(str(part)) for part in row["loc"]) or _holds_secret(row["input"])):
+    for found in merge_findings(error.errors(include_url=False), params):
+        given = None if found.type == "missing" else shorten(found.given)
+        if given is not None and (any(looks_secret(str(part)) for part in found.path) or holds_secret(found.given)):
             given = HIDDEN
-        problems.append(FieldProblem(path, given, row["msg"], row["type"]))
+        problems.append(FieldProblem(_dotted(found.path), given, found.rule, found.type))
     return problems
-
-
-def _holds_secret(value: Any) -> bool:
-    return isinstance(value, Mapping) and any(looks_secret(str(key)) for key in value)
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:

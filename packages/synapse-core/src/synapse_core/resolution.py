@@ -21,7 +21,7 @@ from synapse_core.safe_text import shorten
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-__all__ = ["ResolvedAction", "is_action", "resolve_action", "snake_case_name"]
+__all__ = ["ResolvedAction", "action_name_of", "is_action", "resolve_action", "snake_case_name"]
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -80,6 +80,10 @@ def resolve_action(candidate: Any) -> ResolvedAction:
         pass
     if isinstance(candidate, str):
         return resolve_action(import_entrypoint(candidate))
+    if isinstance(origin := typing.get_origin(candidate), type):
+        raise TypeError(
+            f"{candidate!r} is no class of its own. Write class {origin.__name__}Of…({candidate!r}): ... and pass that"
+        )
     if isinstance(candidate, type):
         resolved = _resolve_class(candidate)
     elif callable(candidate):
@@ -89,8 +93,11 @@ def resolve_action(candidate: Any) -> ResolvedAction:
             f"{shorten(candidate)} cannot be run as an action; pass a BaseAction subclass, "
             "a function (params, ctx), or an entrypoint such as 'plugin.train:TrainAction'"
         )
-    with contextlib.suppress(TypeError):  # not weakly referable: resolved anew each time
-        _resolved[candidate] = resolved
+    # What is made anew again and again (a lambda, a bound method) would never leave the table: its
+    # entry holds it. Only what a module holds anyway is kept.
+    if "<" not in getattr(candidate, "__qualname__", "<") and not inspect.ismethod(candidate):
+        with contextlib.suppress(TypeError):  # not weakly referable: resolved anew each time
+            _resolved[candidate] = resolved
     return resolved
 
 
@@ -104,6 +111,16 @@ def snake_case_name(cls: type) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
 
 
+def action_name_of(action: Any) -> str:
+    """Return the name that an action has by itself: ``action_name``, or made from the class's or function's name."""
+    if isinstance(action, type):
+        return getattr(action, "action_name", None) or snake_case_name(action)
+    if (info := action_info(action)) is not None:
+        return info.name
+    plain = action.func if isinstance(action, partial) else action
+    return getattr(plain, "__name__", type(plain).__name__)
+
+
 def _resolve_class(cls: type) -> ResolvedAction:
     if not issubclass(cls, BaseAction):
         raise TypeError(
@@ -114,7 +131,7 @@ def _resolve_class(cls: type) -> ResolvedAction:
         raise TypeError(f"{cls.__qualname__} has no execute() of its own")
     return ResolvedAction(
         target=cls,
-        name=cls.action_name or snake_case_name(cls),
+        name=action_name_of(cls),
         params_model=cls.params_model,
         result_model=cls.result_model,
         call=partial(_call_class, cls),
@@ -129,15 +146,21 @@ def _resolve_class(cls: type) -> ResolvedAction:
 
 
 def _resolve_function(function: Callable[..., Any]) -> ResolvedAction:
-    info = action_info(function) or ActionInfo(name=getattr(function, "__name__", type(function).__name__))
+    info = action_info(function) or ActionInfo(name=action_name_of(function))
     positional = list(_positional_parameters(function))
-    names = [parameter.name for parameter in positional]
+    required = [p for p in positional if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
+    if len(required) > 2:
+        raise TypeError(
+            f"{info.name}({', '.join(p.name for p in required)}) takes {len(required)} arguments; "
+            "a function that is run as an action takes (params, ctx)"
+        )
     call: Callable[[Any, RuntimeContext], Any]
-    if len(names) >= 2 or any(parameter.kind is parameter.VAR_POSITIONAL for parameter in positional):
+    takes_anything = bool(positional) and positional[0].kind is inspect.Parameter.VAR_POSITIONAL
+    if takes_anything or (len(positional) > 1 and _wants_context(positional[1])):
         call = function
-    elif names in (["ctx"], ["context"]):
+    elif [p.name for p in positional] in (["ctx"], ["context"]):
         call = partial(_call_with_context, function)
-    elif names:
+    elif positional:
         call = partial(_call_with_params, function)
     else:
         call = partial(_call_alone, function)
@@ -154,6 +177,16 @@ def _resolve_function(function: Callable[..., Any]) -> ResolvedAction:
         input_type=info.input_type,
         output_type=info.output_type,
         method=info.method,
+    )
+
+
+def _wants_context(second: inspect.Parameter) -> bool:
+    """Say whether the second parameter is the context, and no setting with a default: ``lambda params, i=i: …``."""
+    return (
+        second.default is second.empty
+        or second.name.lstrip("_") in ("ctx", "context")
+        or second.annotation in (RuntimeContext, "RuntimeContext", "RuntimeContext | None")
+        or second.annotation == RuntimeContext | None
     )
 
 
@@ -187,14 +220,19 @@ def _annotated_params(function: Callable[..., Any], positional: list[inspect.Par
     if not positional:
         return None
     name = positional[0].name
-    plain = getattr(function, "func", function)
+    plain = function.func if isinstance(function, partial) else function
     holder = plain if inspect.isroutine(plain) else type(plain).__call__
     annotation: Any = positional[0].annotation
     if isinstance(annotation, str):
         try:
             annotation = typing.get_type_hints(holder)[name]
         except Exception:  # one annotation that does not resolve spoils get_type_hints for all
-            annotation = getattr(holder, "__globals__", {}).get(annotation)
+            try:
+                annotation = eval(annotation, getattr(inspect.unwrap(holder), "__globals__", {}))
+            except Exception:  # a name that exists for type checkers only
+                return None
+    if optional := [item for item in typing.get_args(annotation) if item is not type(None)]:
+        annotation = optional[0] if len(optional) == 1 else None  # Params | None
     if isinstance(annotation, type) and hasattr(annotation, "model_validate"):
         return annotation
     return None

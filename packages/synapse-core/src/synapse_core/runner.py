@@ -10,6 +10,7 @@ from typing import Any
 from synapse_core.config_file import CONFIG_NAMES
 from synapse_core.discovery import PluginDiscovery
 from synapse_core.environment import PluginEnvironment
+from synapse_core.errors import PluginNotFoundError
 from synapse_core.model.enums import ExecutionMode
 from synapse_core.plugins.descriptions import ExecutorDescription
 from synapse_core.plugins.registry import registry
@@ -30,12 +31,18 @@ def discover(plugin: str | os.PathLike[str] | ModuleType | PluginDiscovery) -> P
         return PluginDiscovery.from_module(plugin)
     text = os.fspath(plugin)
     names_a_path = not isinstance(plugin, str) or os.sep in text or "/" in text or text.startswith((".", "~"))
-    if names_a_path or text.endswith((".yaml", ".yml")) or Path(text).exists():
+    if names_a_path or text.endswith((".yaml", ".yml")):
         return PluginDiscovery.from_path(text)
-    beside = Path(*text.split("."))  # 'my_plugins.yolov8' as a folder below this one
-    if any((beside / name).is_file() for name in CONFIG_NAMES):
-        return PluginDiscovery.from_path(beside)
-    return PluginDiscovery.from_module(text)
+    here, beside = Path(text), Path(*text.split("."))  # 'my_plugins.yolov8' as a folder below this one
+    for folder in (here, beside):
+        if any((folder / name).is_file() for name in CONFIG_NAMES):
+            return PluginDiscovery.from_path(folder)
+    try:
+        return PluginDiscovery.from_module(text)  # a package beside us may have no config, and be a plugin
+    except (PluginNotFoundError, ValueError):
+        if here.exists():
+            return PluginDiscovery.from_path(here)  # which says what is missing there
+        raise
 
 
 def run_plugin(
@@ -85,9 +92,10 @@ def run_plugin(
         target = discovery.resolve(action)
         executor_kwargs = with_plugin_settings(executor_kwargs, discovery, description)
     executor = registry.load(description)(**executor_kwargs)
+    given_params = {} if params is None else params
     if description.run_with == "submit":
-        return executor.submit(target, params or {})
-    return executor.execute(target, params or {})
+        return executor.submit(target, given_params)
+    return executor.execute(target, given_params)
 
 
 def with_plugin_settings(
@@ -95,7 +103,7 @@ def with_plugin_settings(
 ) -> dict[str, Any]:
     """Return the executor's arguments with the plugin's own settings below those that were given."""
     merged = dict(executor_kwargs)
-    if discovery.config.env:
+    if discovery.config.env and "env" in description.options:
         merged["env"] = PluginEnvironment.merge(PluginEnvironment(discovery.config.env), merged.get("env") or {})
     if "working_dir" in description.options and discovery.folder is not None:
         merged.setdefault("working_dir", discovery.folder)

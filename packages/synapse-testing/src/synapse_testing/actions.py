@@ -9,7 +9,6 @@ import asyncio
 import os
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from synapse_core.context import RuntimeContext
 from synapse_core.errors import FieldProblem, ValidationError
 
 from synapse_testing.values import make_value, same_value
+from synapse_testing.waiting import PATIENCE, wait_for_file
 
 __all__ = [
     "AddAction",
@@ -61,10 +61,6 @@ __all__ = [
     "returns_value",
     "waits_for_file",
 ]
-
-_PATIENCE = 30.0
-_LOOK_EVERY = 0.005
-
 
 # -- adding up, written in every way ----------------------------------------------------------
 
@@ -199,7 +195,7 @@ def raises(params: dict[str, Any], ctx: RuntimeContext) -> None:
 def raises_chained(params: dict[str, Any], ctx: RuntimeContext) -> None:
     """Raise an error that was caused by another one."""
     try:
-        _ = {}["shelf"]
+        _ = {}["no such shelf"]  # type: ignore[index]
     except KeyError as error:
         raise OvenError("no shelf", 404) from error
 
@@ -280,20 +276,8 @@ def waits_for_file(params: dict[str, Any], ctx: RuntimeContext) -> Any:
     Gives up when it is cancelled, or after ``patience`` seconds.
     """
     Path(params["started"]).touch()
-    _wait(Path(params["release"]).exists, ctx, params.get("patience", _PATIENCE))
+    wait_for_file(params["release"], params.get("patience", PATIENCE), lambda: ctx.is_cancelled)
     return params.get("answer")
-
-
-def _wait(happened: Callable[[], bool], ctx: RuntimeContext, patience: float) -> None:
-    # Nothing wakes a process when a file appears, on every system: it has to look.
-    pause = threading.Event()
-    for _ in range(max(1, round(patience / _LOOK_EVERY))):
-        if happened():
-            return
-        if ctx.is_cancelled:
-            raise InterruptedError("cancelled while waiting")
-        pause.wait(_LOOK_EVERY)
-    raise TimeoutError(f"waited {patience:g} s for a file that did not appear")
 
 
 # -- params, context and reports --------------------------------------------------------------
@@ -334,7 +318,7 @@ def reports(params: dict[str, Any], ctx: RuntimeContext) -> None:
 def reports_and_waits(params: dict[str, Any], ctx: RuntimeContext) -> None:
     """Report once, then wait until the file ``release`` appears."""
     ctx.log_message("waiting")
-    _wait(Path(params["release"]).exists, ctx, params.get("patience", _PATIENCE))
+    wait_for_file(params["release"], params.get("patience", PATIENCE), lambda: ctx.is_cancelled)
 
 
 def reports_mistakes(params: dict[str, Any], ctx: RuntimeContext) -> str:

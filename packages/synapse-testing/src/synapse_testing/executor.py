@@ -71,16 +71,19 @@ class InMemoryExecutor(StatedCapabilities):
         """Run an action and return its result; `action` also answers to `action_cls` and `entrypoint`."""
         resolved = resolve_given(action, action_cls, entrypoint)
         resolved.validate(params)
-        return self._receive(self._work(resolved, self._send(params), self._context(self._job_id)))
+        ctx = self._context(self._job_id, self.sink)
+        return self._receive(self._work(resolved, self._send(params), ctx))
 
     def _send(self, params: Any) -> str:
         """Return params as they go to the worker."""
         return json.dumps(encode(dict(params or {})))
 
-    def _context(self, job_id: str | None, cancelled: Callable[[], bool] | None = None) -> RuntimeContext:
+    def _context(
+        self, job_id: str | None, sink: EventSink, cancelled: Callable[[], bool] = lambda: False
+    ) -> RuntimeContext:
         """Return the context that the worker makes."""
         env = PluginEnvironment.from_environ().merge(self._overlay)
-        return RuntimeContext(env=env, job_id=job_id, sink=_Wire(self.sink), cancelled=cancelled or (lambda: False))
+        return RuntimeContext(env=env, job_id=job_id, sink=_Wire(sink), cancelled=cancelled)
 
     def _work(self, action: RunnableAction, sent: str, ctx: RuntimeContext) -> str:
         """Run the action, on the worker, and return what came of it."""

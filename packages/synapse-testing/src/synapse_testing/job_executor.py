@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import uuid
 from collections.abc import Mapping
@@ -9,14 +10,15 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from synapse_core.arguments import refuse_unknown_arguments
+from synapse_core.context import RuntimeContext
 from synapse_core.environment import PluginEnvironment
 from synapse_core.errors import (
     ExecutionCancelledError,
     ExecutionTimeoutError,
     JobExistsError,
     JobNotFoundError,
-    PluginError,
 )
+from synapse_core.model.outcome import Outcome
 from synapse_core.model.status import JobStatus
 from synapse_core.ports.action import RunnableAction
 from synapse_core.ports.events import Event, EventSink
@@ -42,6 +44,21 @@ class _Job:
     @property
     def is_cancelled(self) -> bool:
         return self.status is JobStatus.STOPPED
+
+
+class _JobSink:
+    """Keeps each event as a line of the job's logs, and hands it on."""
+
+    def __init__(self, job: _Job, sink: EventSink) -> None:
+        self._job = job
+        self._sink = sink
+
+    def emit(self, event: Event) -> None:
+        self._job.logs.append(json.dumps(event.to_dict(), ensure_ascii=False))
+        self._sink.emit(event)
+
+    def close(self) -> None:
+        self._sink.close()
 
 
 class JobBook:
@@ -158,20 +175,15 @@ class InMemoryJobExecutor(InMemoryExecutor):
         sent = self._send(params)
         job_id = job_id or f"job-{uuid.uuid4().hex[:12]}"
         job = self._book.add(job_id)
-        ctx = self._context(job_id, lambda: job.is_cancelled)
-        ctx = self._with_logs(ctx, job)
+        ctx = self._context(job_id, _JobSink(job, self.sink), lambda: job.is_cancelled)
         threading.Thread(target=self._run, args=(job, action, sent, ctx), name=job_id, daemon=True).start()
         return job_id
 
-    def _run(self, job: _Job, action: RunnableAction, sent: str, ctx: Any) -> None:
+    def _run(self, job: _Job, action: RunnableAction, sent: str, ctx: RuntimeContext) -> None:
         self._book.move(job, JobStatus.RUNNING)
         answer = self._work(action, sent, ctx)
-        try:
-            self._receive(answer)
-            status = JobStatus.SUCCEEDED
-        except PluginError:
-            status = JobStatus.FAILED
-        self._book.move(job, status, answer)
+        ok = Outcome.from_dict(json.loads(answer)).ok
+        self._book.move(job, JobStatus.SUCCEEDED if ok else JobStatus.FAILED, answer)
 
     def _known(self, job_id: str) -> _Job:
         job = self._book.find(job_id)

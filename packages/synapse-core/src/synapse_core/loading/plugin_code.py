@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import threading
 from dataclasses import dataclass
@@ -37,7 +36,7 @@ class PluginCode:
         """Import a module by the name that the plugin uses for it; an installed one where it has none."""
         if self._attached.owns(name.partition(".")[0]) or not self._has(name.partition(".")[0]):
             return self._attached.import_module(name)
-        return importlib.import_module(f"{self.name}.{name}")
+        return self._attached.import_own(name)
 
     def import_entrypoint(self, entrypoint: str) -> Any:
         """Import what an entrypoint of ``config.yaml`` names.
@@ -58,12 +57,11 @@ def load_plugin_code(folder: str | os.PathLike[str], code: str) -> PluginCode:
     """
     path = os.path.abspath(folder)
     sources = read_sources(path)
-    digest = source_digest(sources)
-    name = PrivateName.of(code, digest)
+    name = PrivateName.of(code, source_digest(sources))
     with _lock:
         taken = attached(str(name))
         if taken is not None and os.path.realpath(taken.folder) != os.path.realpath(path):
             name = name.at(path)  # the same sources a second time in this process; __file__ has to tell them apart
-        result = attach(str(name), path, digest=digest)
+        result = attach(str(name), path, sources=sources, is_loaded=True)
     leave_stub(name, path, sources)
     return PluginCode(str(name), path, result)

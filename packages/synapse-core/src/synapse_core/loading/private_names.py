@@ -6,11 +6,12 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-__all__ = ["PREFIX", "PrivateName"]
+__all__ = ["PREFIX", "PrivateName", "with_plain_names"]
 
 PREFIX = "_synapse_plugin_"
 
 _PATTERN = re.compile(PREFIX + r"(?P<slug>\w*)_(?P<digest>[0-9a-f]{16})(?:_at_(?P<place>[0-9a-f]{8}))?")
+_IN_TEXT = re.compile(PREFIX + r"\w*_[0-9a-f]{16}(?:_at_[0-9a-f]{8})?\.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,8 @@ class PrivateName:
 
     def at(self, folder: str) -> PrivateName:
         """Return the name of a second folder with the same content."""
-        return PrivateName(self.slug, self.digest, hashlib.sha256(folder.encode()).hexdigest()[:8])
+        place = hashlib.sha256(folder.encode("utf-8", "surrogateescape")).hexdigest()
+        return PrivateName(self.slug, self.digest, place[:8])
 
     @classmethod
     def parse(cls, module_name: str) -> PrivateName | None:
@@ -44,3 +46,8 @@ class PrivateName:
 
     def __str__(self) -> str:
         return f"{PREFIX}{self.slug}_{self.digest}" + (f"_at_{self.place}" if self.place else "")
+
+
+def with_plain_names(text: str) -> str:
+    """Return `text` with the modules of plugins named as the plugin's author named them."""
+    return _IN_TEXT.sub("", text) if PREFIX in text else text

@@ -67,6 +67,9 @@ class ActionProgressList(Sequence[ActionProgress]):
     def __len__(self) -> int:
         return len(self._items)
 
+    def __contains__(self, key: object) -> bool:
+        return any(item.name == key or item == key for item in self._items)
+
     def __iter__(self) -> Iterator[ActionProgress]:
         return iter(self._items)
 

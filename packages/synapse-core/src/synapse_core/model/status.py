@@ -39,9 +39,9 @@ class _Status(StrEnum):
         """Say whether nothing can follow this status."""
         return not _TRANSITIONS[self._phase]
 
-    def can_become(self, other: _Status) -> bool:
+    def can_become(self, other: _Status | str) -> bool:
         """Say whether `other` may follow; a status never follows itself."""
-        return other._phase in _TRANSITIONS[self._phase]
+        return (other if isinstance(other, _Status) else type(self)(other))._phase in _TRANSITIONS[self._phase]
 
 
 class RunStatus(_Status):

@@ -55,6 +55,10 @@ KNOWN_EXECUTORS: dict[str, KnownExecutor] = {
 }
 
 
+def _normal(name: str) -> str:
+    return name.strip().lower().replace("_", "-")
+
+
 class Registry:
     """What is installed, by kind and name.
 
@@ -103,7 +107,7 @@ class Registry:
             BackendLoadError: Its package is installed and broken.
             UnknownBackendError: Nothing of that name is known.
         """
-        wanted = name.strip().lower().replace("_", "-")
+        wanted = _normal(name)
         if (found := self._find(ExecutorDescription, wanted, "executor")) is not None:
             return found
         known = KNOWN_EXECUTORS.get(wanted)
@@ -111,7 +115,7 @@ class Registry:
             row
             for row in self.rows()
             if row.error
-            and (row.name == wanted or (known and row.distribution == known.distribution.partition("[")[0]))
+            and (_normal(row.name) == wanted or (known and row.distribution == known.distribution.partition("[")[0]))
         ]
         if broken:
             row = broken[0]
@@ -176,7 +180,8 @@ class Registry:
         found = [
             (row, row.description)
             for row in self.rows()
-            if isinstance(row.description, kind) and name in (row.description.name, *row.description.aliases)
+            if isinstance(row.description, kind)
+            and _normal(name) in map(_normal, (row.description.name, *row.description.aliases))
         ]
         if len(found) > 1:
             home = KNOWN_EXECUTORS.get(name)

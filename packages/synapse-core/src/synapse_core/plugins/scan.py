@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.metadata
+import os
+import re
 from collections.abc import Iterator
+from dataclasses import fields
 from typing import Any
 
 import pluggy
@@ -20,7 +23,8 @@ from synapse_core.plugins.descriptions import (
     RunStoreDescription,
 )
 from synapse_core.plugins.rows import Row
-from synapse_core.safe_text import safe_str
+from synapse_core.ports.executor import Capabilities
+from synapse_core.safe_text import safe_str, shorten
 
 __all__ = ["scan_backends"]
 
@@ -40,9 +44,11 @@ def scan_backends() -> tuple[list[Row], list[str]]:
     """
     rows: list[Row] = []
     files: list[str] = []
-    for entry_point in importlib.metadata.entry_points(group=hookspecs.ENTRY_POINT_GROUP):
-        distribution = entry_point.dist.name if entry_point.dist else "?"
-        version = entry_point.dist.version if entry_point.dist else "?"
+    for found in _entry_points():
+        if isinstance(found, Row):
+            rows.append(found)
+            continue
+        entry_point, distribution, version = found
         try:
             module = entry_point.load()
         except KeyboardInterrupt:
@@ -60,6 +66,43 @@ def scan_backends() -> tuple[list[Row], list[str]]:
     return rows, files
 
 
+def _entry_points() -> Iterator[tuple[importlib.metadata.EntryPoint, str, str] | Row]:
+    """Yield entry point, distribution and version, or a row for a distribution whose metadata is broken.
+
+    One by one: ``importlib.metadata.entry_points()`` fails for all where one cannot be read.
+    """
+    seen: set[str] = set()
+    for distribution in importlib.metadata.distributions():
+        place = str(getattr(distribution, "_path", distribution))
+        try:
+            text = distribution.read_text("entry_points.txt") or ""
+            if hookspecs.ENTRY_POINT_GROUP not in text:
+                # It still hides one of the same name that is further down the path.
+                seen.add(_name_from(place))
+                continue
+            name, version = distribution.name, distribution.version
+            normal = name.lower().replace("_", "-").replace(".", "-")
+            if normal in seen:
+                continue
+            seen.add(normal)
+            for entry_point in distribution.entry_points:
+                if entry_point.group == hookspecs.ENTRY_POINT_GROUP:
+                    yield entry_point, name, version
+        except Exception as error:  # a half removed package, a file that no tool wrote
+            yield Row(
+                _name_from(place),
+                "",
+                _name_from(place),
+                "?",
+                error=f"{place}: {type(error).__name__}: {safe_str(error)}",
+            )
+
+
+def _name_from(place: str) -> str:
+    """Return the normal form of the name in a path such as ``…/synapse_ray-1.0.dist-info``."""
+    return re.split(r"-(?=\d)|\.(?:dist|egg)-info$", os.path.basename(place))[0].lower().replace("_", "-")
+
+
 def _ask(module: Any, entry_name: str) -> Iterator[tuple[str, str, Description | None, str]]:
     # One manager per package: pluggy stops at the first implementation that raises.
     manager = pluggy.PluginManager(hookspecs.PROJECT)
@@ -72,20 +115,34 @@ def _ask(module: Any, entry_name: str) -> Iterator[tuple[str, str, Description |
         return
     for hook, kind in _HOOKS.items():
         try:
-            items = [item for items in getattr(manager.hook, hook)() for item in items]
-        except Exception as error:
+            answers = getattr(manager.hook, hook)()
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
             yield entry_name, hook, None, f"{hook}() failed: {type(error).__name__}: {safe_str(error)}"
             continue
-        for item in items:
-            try:
-                yield item.name, hook, _checked(item, kind), ""
-            except (PluginError, AttributeError) as error:
-                yield str(getattr(item, "name", entry_name)), hook, None, f"{hook}(): {error}"
+        for answer in answers:
+            if not isinstance(answer, (list, tuple)):
+                yield entry_name, hook, None, f"{hook}() returned {shorten(answer)}; expected a list of {kind.__name__}"
+                continue
+            for item in answer:
+                name = item.name if isinstance(item, Description) and isinstance(item.name, str) else entry_name
+                try:
+                    yield name, hook, _checked(item, kind), ""
+                except PluginError as error:
+                    yield name, hook, None, f"{hook}(): {error}"
 
 
 def _checked(item: Any, kind: type[Description]) -> Description:
     if not isinstance(item, kind):
-        raise PluginError(f"returned {item!r}; expected a {kind.__name__}")
+        raise PluginError(f"returned {shorten(item)}; expected a {kind.__name__}")
+    wrong = [
+        f"{field.name} is {shorten(getattr(item, field.name))}"
+        for field in fields(item)
+        if not _fits(getattr(item, field.name), field.name)
+    ]
+    if wrong:
+        raise PluginError(f"{shorten(item.name)} has fields of a wrong type: {'; '.join(wrong)}")
     module, colon, attribute = item.target.partition(":")
     if not (item.name and colon and module and attribute):
         raise PluginError(f"{item.name!r} has the target {item.target!r}; expected 'module:object'")
@@ -94,3 +151,14 @@ def _checked(item: Any, kind: type[Description]) -> Description:
             f"{item.name!r} implements version {item.api_version} of the port; this synapse-core has {API_VERSION}"
         )
     return item
+
+
+def _fits(value: Any, field: str) -> bool:
+    """Say whether a field of a description is what `Row` can write down and read again."""
+    if field in ("aliases", "options", "schemes"):
+        return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+    if field == "capabilities":
+        return isinstance(value, Capabilities)
+    if field == "run_with":
+        return value in ("execute", "submit")
+    return isinstance(value, int if field == "api_version" else str)

@@ -26,7 +26,8 @@ def installed_rows(*, fresh: bool = False) -> list[Row]:
     from synapse_core.plugins.scan import scan_backends
 
     rows, modules = scan_backends()
-    if file is not None:
+    # An error is not kept: what mends it, an edited module say, need not show in the metadata.
+    if file is not None and not any(row.error for row in rows):
         table = {
             "format": _FORMAT,
             "state": state,
@@ -57,8 +58,10 @@ def _metadata_state() -> list[list[Any]]:
             entries = os.scandir(folder or ".")
         except OSError:
             continue
-        with entries:
-            state.extend([entry.path, entry.stat().st_mtime_ns] for entry in entries if entry.name.endswith(_METADATA))
+        with entries, contextlib.suppress(OSError):
+            for entry in entries:
+                if entry.name.endswith(_METADATA):
+                    state.append([entry.path, _modified(entry.path)])  # it may be gone by now
     return sorted(state)
 
 
@@ -78,5 +81,5 @@ def _read(file: str, state: list[list[Any]]) -> list[Row] | None:
         if any(_modified(path) != time for path, time in table["modules"].items()):
             return None
         return [Row.from_dict(row) for row in table["rows"]]
-    except (OSError, ValueError, KeyError, TypeError):  # missing, or written by another version
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # missing, or written by another version
         return None

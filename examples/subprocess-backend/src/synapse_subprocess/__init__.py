@@ -1,0 +1,1 @@
+"""Run each action in a fresh Python process."""

@@ -1,0 +1,1 @@
+"""The promises that a backend keeps, as test suites to subclass."""

@@ -1,0 +1,85 @@
+"""Promises about what an executor claims to be able to do."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from synapse_core.errors import BackendError, CapabilityError
+from synapse_core.plugins.descriptions import ExecutorDescription
+from synapse_core.plugins.registry import registry
+from synapse_core.ports.executor import Capabilities, ExecutorProtocol
+
+from synapse_testing import actions
+from synapse_testing.conformance.group import PromiseGroup, where_claimed, where_not_claimed
+
+__all__ = ["CapabilityPromises"]
+
+# Operation → the claim that it needs and the arguments that it would take.
+_OPERATIONS: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "execute": ("returns_result", (actions.AddAction, {"left": 1})),
+    "submit": ("detached", (actions.AddAction, {"left": 1})),
+    "get_status": ("detached", ("some-job",)),
+    "get_result": ("detached", ("some-job",)),
+    "wait": ("detached", ("some-job",)),
+    "get_logs": ("logs", ("some-job",)),
+    "stream_logs": ("logs", ("some-job",)),
+    "cancel": ("cancel", ("some-job",)),
+    "stop": ("cancel", ("some-job",)),
+}
+
+
+class CapabilityPromises(PromiseGroup):
+    """Capabilities are stated, and a statement is a promise."""
+
+    def test_capabilities_are_stated(self, executor: Any) -> None:
+        """``capabilities`` is a `Capabilities`, and claims that results can be had in at least one way."""
+        assert isinstance(executor.capabilities, Capabilities)
+        assert executor.capabilities.returns_result or executor.capabilities.detached
+
+    def test_the_executor_has_the_ports_methods(self, executor: Any) -> None:
+        """The executor has the methods of `ExecutorProtocol`."""
+        assert isinstance(executor, ExecutorProtocol) or not executor.capabilities.returns_result
+
+    def test_what_is_not_claimed_raises_at_once(self, executor: Any) -> None:
+        """An operation that is not claimed raises `CapabilityError` at once, naming the operation."""
+        for operation, (claim, arguments) in _OPERATIONS.items():
+            if not getattr(executor.capabilities, claim):
+                with pytest.raises(CapabilityError) as caught:
+                    getattr(executor, operation)(*arguments)
+                assert operation in str(caught.value)
+
+    def test_the_registered_description_claims_the_same(self, executor: Any) -> None:
+        """Where the executor is registered, its description claims what the executor claims."""
+        for description in _descriptions(type(executor)):
+            assert description.capabilities == executor.capabilities
+
+    def test_the_registered_options_are_arguments(self, executor: Any) -> None:
+        """Where the executor is registered, the options of its description are arguments of its constructor."""
+        parameters = inspect.signature(type(executor)).parameters
+        for description in _descriptions(type(executor)):
+            assert set(description.options) <= parameters.keys()
+
+    @where_claimed("gpu")
+    def test_gpus_can_be_asked_for(self, executor: Any) -> None:
+        """Where GPUs are claimed, the constructor has ``num_gpus``."""
+        assert "num_gpus" in inspect.signature(type(executor)).parameters
+
+    @where_not_claimed("gpu")
+    def test_gpus_are_refused_where_they_are_not_claimed(self, make_executor: Callable[..., Any]) -> None:
+        """Where GPUs are not claimed, ``num_gpus=`` is refused at once."""
+        with pytest.raises((CapabilityError, TypeError)):
+            make_executor(num_gpus=1)
+
+
+def _descriptions(kind: type) -> Iterator[ExecutorDescription]:
+    """Yield the registered descriptions of an executor class; none where it is not registered."""
+    for description in registry.executors():
+        if description.target.rpartition(":")[2] != kind.__qualname__:
+            continue
+        with contextlib.suppress(BackendError):  # another package's class of the same name
+            if registry.load(description) is kind:
+                yield description

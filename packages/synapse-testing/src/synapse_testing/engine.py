@@ -1,0 +1,21 @@
+"""The plainest record engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+__all__ = ["InlineEngine"]
+
+ChunkT = TypeVar("ChunkT")
+ResultT = TypeVar("ResultT")
+
+
+class InlineEngine:
+    """Works on each chunk in the calling thread, when its result is asked for."""
+
+    def run(
+        self, work: Callable[[ChunkT], ResultT], chunks: Iterable[ChunkT], *, ordered: bool = True
+    ) -> Iterator[ResultT]:
+        """Yield ``work(chunk)`` for each chunk, in input order."""
+        return map(work, chunks)
