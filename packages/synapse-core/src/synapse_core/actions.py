@@ -163,7 +163,7 @@ def _model_from(argument: Any, owner: type, written_in: type) -> type[BaseModel]
     if isinstance(argument, type) and hasattr(argument, "model_validate"):
         return argument
     origin = typing.get_origin(argument) or argument
-    if origin in (None, Any, object) or (isinstance(origin, type) and issubclass(origin, Mapping)):
+    if origin in (None, type(None), Any, object) or (isinstance(origin, type) and issubclass(origin, Mapping)):
         return None
     raise TypeError(
         f"{owner.__qualname__}: {argument!r} is not a pydantic model. Write BaseAction[Params] with "
@@ -207,13 +207,15 @@ _INFO_ATTRIBUTE = "__synapse_action__"
 
 def action_info(function: Any) -> ActionInfo | None:
     """Return what `@action` was told about `function`, or ``None`` where it was not decorated."""
-    if isinstance(function, partial) and not function.args:  # its first parameter is still free
-        function = function.func
     try:
         found = getattr(function, _INFO_ATTRIBUTE, None)
     except Exception:  # any object may be asked, and `__getattr__` is the user's code
         return None
-    return found if isinstance(found, ActionInfo) else None
+    if isinstance(found, ActionInfo):
+        return found
+    if isinstance(function, partial) and not function.args:  # its first parameter is still free
+        return action_info(function.func)
+    return None
 
 
 @overload

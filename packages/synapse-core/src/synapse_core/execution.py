@@ -8,13 +8,15 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Awaitable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from synapse_core.context import RuntimeContext
 from synapse_core.errors import ExecutionCancelledError, ExecutionError, PluginError
-from synapse_core.model.outcome import Outcome
 from synapse_core.ports.action import RunnableAction
 from synapse_core.safe_text import format_traceback, safe_str, shorten
+
+if TYPE_CHECKING:
+    from synapse_core.model.outcome import Outcome
 
 __all__ = ["run_action", "run_action_async", "run_to_outcome"]
 
@@ -93,6 +95,8 @@ def run_to_outcome(action: RunnableAction, params: Any, ctx: RuntimeContext, *, 
         allow_pickle: Whether a result without a form as data may travel as a pickle: only within
             one machine or one cluster.
     """
+    from synapse_core.model.outcome import Outcome  # executors in this process never need it
+
     try:
         return Outcome.of_value(run_action(action, params, ctx), allow_pickle=allow_pickle)
     except PluginError as error:

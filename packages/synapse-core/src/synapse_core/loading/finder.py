@@ -13,17 +13,21 @@ this order it is served by
 from __future__ import annotations
 
 import importlib
-import logging
 import os
 import sys
 from collections.abc import Sequence
-from importlib.abc import Loader
 from importlib.machinery import ModuleSpec
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from synapse_core.loading.isolation import Attached, all_attached, attach, attached
 from synapse_core.loading.private_names import PREFIX, PrivateName
 from synapse_core.loading.stubs import find_stubbed_folder, has_stub
+
+if TYPE_CHECKING:
+    from importlib.abc import Loader
+else:
+    Loader = object  # importlib.abc brings tempfile and zipfile along
 
 __all__ = ["install_finder"]
 
@@ -68,6 +72,8 @@ def _serve(top: str) -> Attached | None:
         other = next((one for one in known if f"_{name.digest}" in one.name), None)
         if other is None:
             other = known[0]
+            import logging
+
             logging.getLogger("synapse").warning("%s is not on this machine; using %s for it", top, other.name)
         _stand_ins[top] = other.name
     return None

@@ -17,9 +17,9 @@ import importlib.util
 import os
 import re
 import sys
-import sysconfig
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader, SourcelessFileLoader
 from types import ModuleType, TracebackType
 from typing import Any
@@ -38,10 +38,6 @@ from synapse_core.loading.stubs import kept_sources_folder
 from synapse_core.loading.views import views_for
 
 __all__ = ["Attached", "all_attached", "attach", "attached"]
-
-_INSTALLED = tuple(
-    {os.path.realpath(sysconfig.get_path(key)) + os.sep for key in ("stdlib", "platstdlib", "purelib", "platlib")}
-)
 
 _lock = threading.RLock()
 _attached: dict[str, Attached] = {}
@@ -245,6 +241,14 @@ def _look(fullname: str, places: list[str]) -> ModuleSpec | None:
     return found
 
 
+@cache
+def _installed_places() -> tuple[str, ...]:
+    import sysconfig  # reads a large module of settings
+
+    keys = ("stdlib", "platstdlib", "purelib", "platlib")
+    return tuple({os.path.realpath(sysconfig.get_path(key)) + os.sep for key in keys})
+
+
 def _is_installed(top: str) -> bool:
     """Say whether a regular module of that name is there for everybody, not just in this folder or another plugin."""
     from synapse_core.config_file import CONFIG_NAMES
@@ -258,7 +262,7 @@ def _is_installed(top: str) -> bool:
     if spec.origin in ("built-in", "frozen"):
         return True
     origin = os.path.realpath(spec.origin)
-    if origin.startswith(_INSTALLED):
+    if origin.startswith(_installed_places()):
         return True
     above = os.path.dirname(os.path.dirname(origin) if spec.submodule_search_locations is not None else origin)
     passing = {os.path.realpath(place) for place in (os.getcwd(), sys.path[0] if sys.path else "")}

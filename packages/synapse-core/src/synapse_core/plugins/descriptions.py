@@ -57,9 +57,10 @@ class ExecutorDescription(Description):
     run_with: Literal["execute", "submit"] = "execute"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class EngineDescription(Description):
     """A record engine."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +74,13 @@ class RunStoreDescription(Description):
     schemes: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class CommandDescription(Description):
     """A command of ``synapse``; the target is a click command or group."""
 
+    __slots__ = ()
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
 class CheckDescription(Description):
     """A check of the installation; the target is a function without arguments that returns a list of problems."""
+
+    __slots__ = ()
