@@ -6,6 +6,8 @@ from synapse_testing import ExecutorConformance
 
 
 class TestLocalExecutor(ExecutorConformance):
+    capabilities = LocalExecutor.capabilities
+
     @pytest.fixture
     def executor(self) -> LocalExecutor:
         return LocalExecutor()

@@ -90,6 +90,35 @@ def test_a_broken_promise_explains_itself(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(["*assert 4 == 5*"])
 
 
+@pytest.mark.parametrize(
+    ("claims", "outcome"), [("returns_result=True, gpu=True", {"failed": 1}), ("returns_result=True", {"passed": 1})]
+)
+def test_a_suite_that_states_capabilities_skips_nothing_and_has_to_state_the_right_ones(
+    pytester: pytest.Pytester, claims: str, outcome: dict[str, int]
+) -> None:
+    pytester.makepyfile(
+        f"""
+        import pytest
+        from synapse_core import Capabilities
+        from synapse_testing import ExecutorConformance, InMemoryExecutor
+
+        class Plain(InMemoryExecutor):
+            capabilities = Capabilities(returns_result=True)
+
+        class TestPlain(ExecutorConformance):
+            capabilities = Capabilities({claims})
+
+            @pytest.fixture
+            def executor(self):
+                return Plain()
+        """
+    )
+    stated = pytester.runpytest_subprocess("-k", "test_capabilities_are_stated")
+    stated.assert_outcomes(**outcome)
+    jobs = pytester.runpytest_subprocess("-k", "job")
+    assert jobs.parseoutcomes().get("skipped", 0) == 0
+
+
 def test_the_plugin_imports_nothing_of_synapse_before_it_is_used() -> None:
     code = (
         "import sys, synapse_testing.pytest_plugin;"

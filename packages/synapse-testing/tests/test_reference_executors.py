@@ -8,12 +8,16 @@ from synapse_testing import ExecutorConformance, InMemoryExecutor, InMemoryJobEx
 
 
 class TestInMemoryExecutor(ExecutorConformance):
+    capabilities = InMemoryExecutor.capabilities
+
     @pytest.fixture
     def executor(self) -> InMemoryExecutor:
         return InMemoryExecutor()
 
 
 class TestInMemoryJobExecutor(ExecutorConformance):
+    capabilities = InMemoryJobExecutor.capabilities
+
     @pytest.fixture
     def book(self) -> JobBook:
         return JobBook()

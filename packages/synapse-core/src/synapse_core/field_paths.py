@@ -76,9 +76,14 @@ def merge_findings(rows: Iterable[Any], data: Any) -> list[Finding]:
     """Return one finding per place for the rows of ``pydantic.ValidationError.errors()``."""
     found: dict[tuple[int | str, ...], Finding] = {}
     for row in rows:
-        path = data_path(row["loc"], data, row["type"])
-        if path in found:
-            found[path].rules.append(row["msg"])
+        location, rule = row["loc"], row["msg"]
+        if location[-1:] == ("[key]",):  # pydantic writes a boolean key, such as YAML's ``yes``, as a number
+            path = (*data_path(location[:-2], data, row["type"]), str(row["input"]))
+            rule = f"as a key: {rule}"
         else:
-            found[path] = Finding(path, row["input"], row["msg"], row["type"])
+            path = data_path(location, data, row["type"])
+        if path in found:
+            found[path].rules.append(rule)
+        else:
+            found[path] = Finding(path, row["input"], rule, row["type"])
     return list(found.values())

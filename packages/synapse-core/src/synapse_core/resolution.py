@@ -108,7 +108,7 @@ def _call_class(cls: type[BaseAction[Any, Any]], params: Any, ctx: RuntimeContex
 def snake_case_name(cls: type) -> str:
     """Return the class name in snake case, without a trailing ``Action``."""
     name = cls.__name__.removesuffix("Action") or cls.__name__
-    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name).lower()
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z](?![0-9]))", "_", name).lower()
 
 
 def action_name_of(action: Any) -> str:

@@ -64,9 +64,25 @@ def run_action() -> Callable[..., ActionRun]:
 
 
 # -- conformance suites -----------------------------------------------------------------------
-# A promise is skipped where it does not apply, and where it rests on one that has failed in the
-# same class: an executor that loses every event breaks one promise, not six. Skipping from here
+# A promise is skipped where it does not apply (deselected, where the suite states the capabilities
+# itself), and where it rests on one that has failed in the same class: an executor that loses every event breaks one promise, not six. Skipping from here
 # rather than from a fixture gives one line for all promises of one reason.
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect what does not apply to a suite that states its executor's capabilities."""
+    void = [item for item in items if _is_promise(item) and _is_void(item)]
+    if void:
+        config.hook.pytest_deselected(items=void)
+        items[:] = [item for item in items if item not in set(void)]
+
+
+def _is_void(item: pytest.Item) -> bool:
+    from synapse_testing.conformance.group import why_not
+
+    suite: Any = getattr(item, "cls", None)
+    promise: Any = getattr(item, "function", None)
+    return suite.capabilities is not None and why_not(promise, suite.capabilities) != ""
 
 
 @pytest.hookimpl(wrapper=True)

@@ -39,6 +39,7 @@ class CapabilityPromises(PromiseGroup):
         """``capabilities`` is a `Capabilities`, and claims that results can be had in at least one way."""
         assert isinstance(executor.capabilities, Capabilities)
         assert executor.capabilities.returns_result or executor.capabilities.detached
+        assert self.capabilities in (None, executor.capabilities), "the suite states other capabilities"
 
     def test_the_executor_has_the_ports_methods(self, executor: Any) -> None:
         """The executor has the methods of `ExecutorProtocol`."""

@@ -11,7 +11,7 @@ from synapse_core.ports.executor import Capabilities
 
 from synapse_testing.waiting import PATIENCE
 
-__all__ = ["PromiseGroup", "rests_on", "where_claimed", "where_not_claimed"]
+__all__ = ["PromiseGroup", "rests_on", "where_claimed", "where_not_claimed", "why_not"]
 
 TestT = TypeVar("TestT", bound=Callable[..., Any])
 
@@ -48,15 +48,29 @@ def rests_on(*promises: str) -> Callable[[TestT], TestT]:
     return _mark("rests_on", promises)
 
 
+def why_not(promise: Callable[..., Any], claims: Capabilities) -> str:
+    """Say why a promise does not apply to an executor with these claims; empty where it does."""
+    for claim in getattr(promise, "where_claimed", ()):
+        if not getattr(claims, claim):
+            return f"does not claim {claim!r}"
+    for claim in getattr(promise, "where_not_claimed", ()):
+        if getattr(claims, claim):
+            return f"claims {claim!r}"
+    return ""
+
+
 class PromiseGroup:
     """Base of the groups. A suite gives the `executor`; the rest may be left as it is.
 
     Attributes:
         patience: Seconds after which something that should happen counts as broken.
+        capabilities: What the executor claims, where the suite states it too: promises that do not
+            apply are then deselected rather than skipped, for runs in which nothing may be skipped.
     """
 
     is_conformance_suite: ClassVar[bool] = True
     patience: ClassVar[float] = PATIENCE
+    capabilities: ClassVar[Capabilities | None] = None
 
     # Not an abstract method: pytest passes over classes that are abstract, and the suite would be
     # green without having run.
@@ -92,11 +106,8 @@ class PromiseGroup:
         if not isinstance(claims, Capabilities):
             stated = "test_capabilities_are_stated"
             return "" if request.function.__name__ == stated else f"rests on {stated}, which is broken"
-        missing = [claim for claim in getattr(request.function, "where_claimed", ()) if not getattr(claims, claim)]
-        if missing:
-            return f"{name} does not claim {missing[0]!r}"
-        there = [claim for claim in getattr(request.function, "where_not_claimed", ()) if getattr(claims, claim)]
-        return f"{name} claims {there[0]!r}" if there else ""
+        reason = why_not(request.function, claims)
+        return f"{name} {reason}" if reason else ""
 
     def run(self, executor: Any, action: Any, params: dict[str, Any] | None = None) -> Any:
         """Run an action in whichever way the executor claims, and return its result."""
