@@ -3,6 +3,8 @@
 import os
 import stat
 import sys
+import tempfile
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -70,10 +72,24 @@ def test_a_folder_that_somebody_else_owns_is_refused(tmp_path, chosen):
     assert chosen(SYNAPSE_CACHE_DIR=foreign) is None
 
 
-@pytest.mark.skipif(os.getuid() == 0, reason="root may write everywhere")
-def test_a_folder_that_is_read_only_is_refused(tmp_path, chosen):
-    (tmp_path / "closed").mkdir(mode=0o500)
-    assert chosen(SYNAPSE_CACHE_DIR=tmp_path / "closed") is None
+def test_a_folder_that_is_read_only_is_refused(chosen):
+    with tempfile.TemporaryDirectory() as folder:
+        closed = Path(folder, "closed")
+        closed.mkdir(mode=0o500)
+        assert _as_ordinary_user(lambda: chosen(SYNAPSE_CACHE_DIR=closed) is None, folder, closed)
+
+
+def _as_ordinary_user(check: Callable[[], bool], *folders: str | Path) -> bool:
+    """Return what `check` says in a child that is not root, who may write everywhere; it owns `folders`."""
+    if os.getuid() != 0:
+        return check()
+    for folder in folders:
+        os.chown(folder, 65534, -1)
+    child = os.fork()
+    if child == 0:
+        os.setuid(65534)
+        os._exit(0 if check() else 1)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_many_writers_of_one_file_leave_one_whole_content(tmp_path):

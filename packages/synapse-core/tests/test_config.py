@@ -196,7 +196,7 @@ def test_all_wrong_types_are_one_error_with_a_line_each_in_the_order_of_the_file
         ("---\n", 1, "the file is empty"),
         ("- a\n", 1, "expected a mapping with the keys 'code' and 'actions', found a list"),
         ("just text", 1, "found a str"),
-        ("a: 'x\n  b\n", 3, "unexpected end of stream"),
+        ("z: 1\na: 'x\n  b\n", 2, "unexpected end of stream"),
         ("actions:\n\ttrain: x\n", 2, "indented with spaces, and this is a tab"),
         ("a: [1\nb: 2\n", 2, "not valid YAML"),
         ("a: 1\n---\nb: 2\n", 2, "single document"),

@@ -209,4 +209,18 @@ def test_a_failing_sink_is_said_once_and_never_stops_the_action(caplog: pytest.L
 
 def test_something_that_is_no_sink_never_stops_the_action(caplog: pytest.LogCaptureFixture) -> None:
     RuntimeContext(object()).log_message("x")  # type: ignore[arg-type]
-    assert "no attribute 'emit'" in caplog.text
+    assert "reports are lost: the event sink fails" in caplog.text
+
+
+def test_a_sink_may_be_made_at_the_first_report_and_only_then() -> None:
+    made: list[RecordingSink] = []
+
+    def make() -> RecordingSink:
+        made.append(RecordingSink())
+        return made[0]
+
+    ctx = RuntimeContext(make)
+    assert not made
+    ctx.log_message("one")
+    ctx.log_message("two")
+    assert [len(sink.events) for sink in made] == [2]

@@ -5,7 +5,7 @@ import json
 import pytest
 from synapse_core.ports import events
 from synapse_core.ports.events import Event, EventSink, MessageEvent, NullSink, ProgressEvent, RecordingSink
-from synapse_core.reporting import LoggingSink
+from synapse_core.stdlib_logging import LoggingSink
 
 
 def test_every_kind_of_event_has_its_own_word() -> None:

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 from synapse_core.actions import BaseAction
 from synapse_core.context import RuntimeContext
+from synapse_core.json_types import to_json_types
 from synapse_core.model.enums import LogLevel
 from synapse_core.ports.events import (
     DevEvent,
@@ -31,7 +32,6 @@ from synapse_core.ports.events import (
     RecordingSink,
     VisualizationEvent,
 )
-from synapse_core.reporting import to_json_types
 
 
 class Idle(BaseAction[Any]):

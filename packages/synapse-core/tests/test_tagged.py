@@ -31,7 +31,9 @@ def same(left: Any, right: Any) -> bool:
     if type(left) is not type(right):
         return False
     if isinstance(left, float):
-        return (math.isnan(left) and math.isnan(right)) or (left == right and math.copysign(1, left * right + 1) == 1)
+        return repr(left) == repr(right)
+    if isinstance(left, Point):
+        return same(vars(left), vars(right))
     if isinstance(left, dict):
         return len(left) == len(right) and all(
             same(a, b) and same(left[a], right[b]) for a, b in zip(left, right, strict=True)

@@ -13,8 +13,8 @@ from synapse_core.model.outcome import Outcome
 from synapse_core.model.tagged import encode
 from synapse_core.ports.events import Event
 from synapse_core.ports.executor import StatedCapabilities
-from synapse_core.reporting import LoggingSink
 from synapse_core.resolution import resolve_action
+from synapse_core.stdlib_logging import LoggingSink
 
 from synapse_subprocess.capabilities import SUBPROCESS_CAPABILITIES
 

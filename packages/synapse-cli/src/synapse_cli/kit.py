@@ -54,7 +54,7 @@ def print_data(text: str) -> None:
 
 def print_json(document: Any) -> None:
     """Print a document on stdout; what has no JSON form stands there as text, and stderr says so."""
-    from synapse_core.reporting import to_json_types
+    from synapse_core.json_types import to_json_types
 
     problems: list[str] = []
     print_data(_as_json(to_json_types(document, problems)))

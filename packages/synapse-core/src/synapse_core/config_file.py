@@ -216,11 +216,13 @@ def _twice(root: yaml.Node) -> Iterator[tuple[str, int, int]]:
 
 
 def _not_yaml(file: Path, text: str, error: yaml.MarkedYAMLError) -> ConfigError:
+    lines = text.splitlines()
     mark = error.problem_mark or error.context_mark
+    if mark is not None and mark.line >= len(lines) and error.context_mark is not None:
+        mark = error.context_mark  # noticed at the end of the file, and begun there
     what = ", ".join(part for part in (error.context, error.problem) if part)
     if mark is None:
         return ConfigError(f"{file}: not valid YAML: {what}", path=str(file))
-    lines = text.splitlines()
     if mark.line < len(lines) and "\t" in lines[mark.line][: mark.column + 1]:
         what += "; YAML is indented with spaces, and this is a tab"
     shown = f"\n  {lines[mark.line]}\n  {' ' * mark.column}^" if mark.line < len(lines) else ""

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import threading
-import uuid
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from synapse_core.environment import PluginEnvironment
-from synapse_core.ports.events import Event, EventSink, MessageEvent
-from synapse_core.reporting import LoggingSink, Reporter, level_of_number
-from synapse_core.safe_text import safe_str, shorten
+from synapse_core.reporting import Reporter
+
+if TYPE_CHECKING:
+    import logging
+
+    from synapse_core.ports.events import Event, EventSink
 
 __all__ = ["PluginEnvironment", "RuntimeContext"]
 
@@ -35,7 +36,8 @@ class RuntimeContext(Reporter):
         job_id: Identity of the execution. Default: a new one.
         client: Whatever client the executor provides.
         checkpoint: State that an earlier attempt left.
-        sink: Where reports go. Default: the standard library's logger ``synapse``.
+        sink: Where reports go; a callable is asked once, at the first report. Default: the standard
+            library's logger ``synapse``.
         cancelled: Asked by `is_cancelled`.
 
     Example:
@@ -48,13 +50,13 @@ class RuntimeContext(Reporter):
 
     def __init__(
         self,
-        logger: EventSink | None = None,
+        logger: EventSink | Callable[[], EventSink] | None = None,
         env: PluginEnvironment | Mapping[str, Any] | Callable[[], PluginEnvironment] | None = None,
         job_id: str | None = None,
         client: Any = None,
         checkpoint: Any = None,
         *,
-        sink: EventSink | None = None,
+        sink: EventSink | Callable[[], EventSink] | None = None,
         cancelled: Callable[[], bool] = _not_cancelled,
     ) -> None:
         self._sink = logger if sink is None else sink
@@ -86,6 +88,8 @@ class RuntimeContext(Reporter):
         if self._job_id is None:
             with _first_use:  # an action's threads may ask at the same time, and get one answer
                 if self._job_id is None:
+                    import uuid
+
                     self._job_id = uuid.uuid4().hex
         return self._job_id
 
@@ -98,23 +102,33 @@ class RuntimeContext(Reporter):
     def logger(self) -> logging.Logger:
         """A standard library logger whose records are reported as messages of this execution."""
         if self._logger is None:
-            logger = _ActionLogger("synapse.action", logging.DEBUG)
-            logger.addHandler(_ContextHandler(self))
-            self._logger = logger
+            from synapse_core.stdlib_logging import ActionLogger
+
+            self._logger = ActionLogger("synapse.action", self)
         return self._logger
 
     def _reporting_job_id(self) -> str:
         return self.job_id
 
     def _report(self, event: Event) -> None:
-        if self._sink is None:
-            self._sink = LoggingSink()
         try:
-            self._sink.emit(event)
+            self._open_sink().emit(event)
         except Exception:
-            if self._warned is None or "sink" not in self._warned:
-                self._warn_once("sink")
+            if self._warn_once("sink"):
+                import logging
+
                 logging.getLogger("synapse").warning("reports are lost: the event sink fails", exc_info=True)
+
+    def _open_sink(self) -> EventSink:
+        sink: Any = self._sink
+        if sink is None:
+            from synapse_core.stdlib_logging import LoggingSink
+
+            sink = self._sink = LoggingSink()
+        elif not hasattr(sink, "emit"):
+            sink = self._sink = sink()
+        opened: EventSink = sink
+        return opened
 
     def _complain(self, problem: str) -> None:
         if self._warn_once(problem):
@@ -127,26 +141,3 @@ class RuntimeContext(Reporter):
             return False
         self._warned.add(key)
         return True
-
-
-class _ActionLogger(logging.Logger):
-    """A logger outside the process's tree of loggers, whose children report to the same execution."""
-
-    def getChild(self, suffix: str) -> _ActionLogger:
-        child = _ActionLogger(f"{self.name}.{suffix}")
-        child.parent = self
-        return child
-
-
-class _ContextHandler(logging.Handler):
-    def __init__(self, ctx: RuntimeContext) -> None:
-        super().__init__()
-        self._ctx = ctx
-
-    def emit(self, record: logging.LogRecord) -> None:
-        try:
-            text = self.format(record)
-        except Exception as error:  # wrong %-arguments are the action's mistake, and no reason to die
-            text = f"{shorten(record.msg)} {shorten(record.args)} ({type(error).__name__}: {safe_str(error)})"
-        level = level_of_number(record.levelno)
-        self._ctx._report(MessageEvent(job_id=self._ctx.job_id, message=text, level=level))

@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any
 
 from synapse_core.errors import ActionLoadError, nearest
+from synapse_core.private_names import with_plain_names
 from synapse_core.safe_text import safe_str
 
 __all__ = ["import_entrypoint", "split_entrypoint"]
@@ -99,9 +100,6 @@ def _nearest_module(name: str, importer: Callable[[str], ModuleType]) -> str:
 
 
 def _load_error(entrypoint: str, error: BaseException, hint: str = "") -> ActionLoadError:
-    # Not at the top: the loading package needs this module.
-    from synapse_core.loading.private_names import with_plain_names
-
     text = safe_str(error)
     if isinstance(error, SystemExit):
         what = f"it calls sys.exit({'' if error.code is None else repr(error.code)}) while it is imported"

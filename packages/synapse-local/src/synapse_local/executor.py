@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from synapse_core.arguments import refuse_unknown_arguments
 from synapse_core.context import RuntimeContext
 from synapse_core.environment import PluginEnvironment
 from synapse_core.execution import run_action, run_action_async
-from synapse_core.ports.events import EventSink
 from synapse_core.ports.executor import Capabilities, StatedCapabilities
 from synapse_core.resolution import ResolvedAction, resolve_action
 
 from synapse_local.capabilities import LOCAL_CAPABILITIES
-from synapse_local.console import ConsoleLogger
 
 if TYPE_CHECKING:
+    from synapse_core.ports.events import EventSink
     from synapse_core.ports.executor import ActionLike
+
+    from synapse_local.console import ConsoleLogger
 
 __all__ = ["LocalExecutor"]
 
 _NOTHING: Any = object()
+_first_use = threading.Lock()
 
 
 class LocalExecutor(StatedCapabilities):
@@ -54,8 +57,9 @@ class LocalExecutor(StatedCapabilities):
     ) -> None:
         self._overlay = env
         self._job_id = job_id
-        self._console = ConsoleLogger(debug=debug) if sink is None else None
-        self._sink: EventSink = self._console if self._console is not None else sink  # type: ignore[assignment]
+        self._debug = debug
+        self._console: ConsoleLogger | None = None
+        self._sink: EventSink | Callable[[], EventSink] = self._open_console if sink is None else sink
         self._make_environment = self._environment
         self._last: tuple[Any, ResolvedAction] = (_NOTHING, _NOTHING)
 
@@ -107,6 +111,15 @@ class LocalExecutor(StatedCapabilities):
             resolved = resolve_action(action)
             self._last = (action, resolved)
         return resolved
+
+    def _open_console(self) -> ConsoleLogger:
+        if self._console is None:
+            from synapse_local.console import ConsoleLogger
+
+            with _first_use:  # threads share one console, so that one bar is on the screen
+                if self._console is None:
+                    self._console = ConsoleLogger(debug=self._debug)
+        return self._console
 
     def _environment(self) -> PluginEnvironment:
         return PluginEnvironment.from_environ().merge(self._overlay or {})

@@ -65,7 +65,8 @@ def run_action() -> Callable[..., ActionRun]:
 
 # -- conformance suites -----------------------------------------------------------------------
 # A promise is skipped where it does not apply (deselected, where the suite states the capabilities
-# itself), and where it rests on one that has failed in the same class: an executor that loses every event breaks one promise, not six. Skipping from here
+# itself), and where it rests on one that has failed in the same class: an executor that loses every
+# event breaks one promise, not six. Skipping from here
 # rather than from a fixture gives one line for all promises of one reason.
 
 

@@ -21,8 +21,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from synapse_core.loading.isolation import Attached, all_attached, attach, attached
-from synapse_core.loading.private_names import PREFIX, PrivateName
 from synapse_core.loading.stubs import find_stubbed_folder, has_stub
+from synapse_core.private_names import PREFIX, PrivateName
 
 if TYPE_CHECKING:
     from importlib.abc import Loader

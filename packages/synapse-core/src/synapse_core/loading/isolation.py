@@ -25,7 +25,6 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from synapse_core.loading.loaders import IsolatedLoader, IsolatedSourcelessLoader
-from synapse_core.loading.private_names import PrivateName, with_plain_names
 from synapse_core.loading.sources import (
     file_fingerprint,
     fingerprint,
@@ -36,6 +35,7 @@ from synapse_core.loading.sources import (
 )
 from synapse_core.loading.stubs import kept_sources_folder
 from synapse_core.loading.views import views_for
+from synapse_core.private_names import PrivateName, with_plain_names
 
 __all__ = ["Attached", "all_attached", "attach", "attached"]
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from synapse_core.entrypoint import import_entrypoint
 from synapse_core.loading.isolation import Attached, attach, attached
-from synapse_core.loading.private_names import PrivateName
 from synapse_core.loading.sources import read_sources, source_digest
 from synapse_core.loading.stubs import leave_stub
+from synapse_core.private_names import PrivateName
 
 __all__ = ["PluginCode", "load_plugin_code"]
 

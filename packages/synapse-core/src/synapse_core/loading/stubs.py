@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Mapping
 
 from synapse_core.cache import cache_folder, write_atomically
-from synapse_core.loading.private_names import PrivateName
+from synapse_core.private_names import PrivateName
 
 __all__ = ["find_stubbed_folder", "has_stub", "kept_sources_folder", "leave_stub"]
 

@@ -9,9 +9,9 @@ from typing import Any
 
 from synapse_core import errors
 from synapse_core.errors import ExecutionError, FieldProblem, PluginError, ValidationError
+from synapse_core.json_types import to_json_types
 from synapse_core.model.tagged import PlainData, UnencodableError, decode, encode, import_type, type_name
 from synapse_core.rebuilding import rebuild_exception, take_apart
-from synapse_core.reporting import to_json_types
 from synapse_core.safe_text import format_traceback, safe_str, shorten
 
 __all__ = ["ErrorData", "Outcome"]

@@ -80,7 +80,10 @@ def _entry_points() -> Iterator[tuple[importlib.metadata.EntryPoint, str, str] |
                 # It still hides one of the same name that is further down the path.
                 seen.add(_name_from(place))
                 continue
-            name, version = distribution.name, distribution.version
+            metadata = distribution.metadata
+            if "Name" not in metadata or "Version" not in metadata:
+                raise ValueError("its metadata has no name or no version")
+            name, version = metadata["Name"], metadata["Version"]
             normal = name.lower().replace("_", "-").replace(".", "-")
             if normal in seen:
                 continue
