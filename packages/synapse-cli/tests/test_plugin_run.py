@@ -313,6 +313,8 @@ def test_ctrl_c_runs_the_finally_blocks_and_ends_with_130(plugin: Path, tmp_path
         ],
         stderr=subprocess.PIPE,
         text=True,
+        # A background job of a shell ignores Ctrl-C, and its children inherit that.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     while not started.exists():
         assert process.poll() is None

@@ -13,12 +13,13 @@ from weakref import WeakKeyDictionary
 
 from synapse_core.context import RuntimeContext
 from synapse_core.model.enums import PluginCategory
-from synapse_core.ports.events import Event
 from synapse_core.reporting import Reporter
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
     from typing_extensions import TypeVar
+
+    from synapse_core.ports.events import Event
 
     ParamsT = TypeVar("ParamsT", default=Any)
     ResultT = TypeVar("ResultT", default=Any)

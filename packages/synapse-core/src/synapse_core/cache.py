@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-import tempfile
 from collections.abc import Iterator
 from functools import cache
 
@@ -23,6 +22,8 @@ def _candidates() -> Iterator[str]:
     else:
         usual = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     yield os.path.join(usual, "synapse")
+    import tempfile  # takes longer to import than the quick commands have
+
     with contextlib.suppress(OSError):  # there is no temporary folder either
         user = getattr(os, "getuid", lambda: "user")()
         yield os.path.join(tempfile.gettempdir(), f"synapse-{user}")
@@ -54,6 +55,8 @@ def cache_folder() -> str | None:
 def write_atomically(path: str, content: bytes) -> None:
     """Write `content` so that a reader sees the old file or the new one, never half of it."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
+    import tempfile
+
     handle, temporary = tempfile.mkstemp(dir=os.path.dirname(path), prefix=".writing-")
     try:
         with os.fdopen(handle, "wb") as file:

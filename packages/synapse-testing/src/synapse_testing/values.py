@@ -15,7 +15,7 @@ from uuid import UUID
 
 from pydantic import BaseModel
 
-__all__ = ["VALUES", "Crew", "Shade", "Span", "Station", "make_value", "same_value"]
+__all__ = ["Crew", "Shade", "Span", "Station", "VALUES", "make_value", "same_value"]
 
 
 class Shade(Enum):

@@ -11,16 +11,19 @@ from __future__ import annotations
 import ast
 import contextlib
 import hashlib
-import logging
 import os
 import re
 import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from synapse_core.cache import cache_folder, write_atomically
 from synapse_core.private_names import PrivateName
+
+if TYPE_CHECKING:
+    import logging
 
 __all__ = ["find_stubbed_folder", "has_stub", "kept_sources_folder", "leave_stub"]
 
@@ -32,6 +35,12 @@ from synapse_core.loading.isolation import attach
 attach(__name__, {folder!r})
 """
 _STUBBED = re.compile(r"^attach\(__name__, (.*)\)$", re.MULTILINE)
+
+
+def _logger() -> logging.Logger:
+    import logging  # only where something is wrong
+
+    return logging.getLogger("synapse")
 
 
 def _plugins_folder() -> str | None:
@@ -60,7 +69,7 @@ def leave_stub(name: PrivateName, folder: str, sources: Mapping[str, bytes]) -> 
     """
     plugins, kept = _plugins_folder(), kept_sources_folder(name)
     if plugins is None or kept is None:
-        logging.getLogger("synapse").info("no writable cache folder: child processes cannot find plugin classes")
+        _logger().info("no writable cache folder: child processes cannot find plugin classes")
         return
     place = _place_of(plugins, folder)
     try:
@@ -74,7 +83,7 @@ def leave_stub(name: PrivateName, folder: str, sources: Mapping[str, bytes]) -> 
             versions = re.compile(re.escape(name.slug) + "_[0-9a-f]{16}")
             _forget_oldest(os.path.dirname(kept), versions, _VERSIONS_KEPT)
     except OSError as error:
-        logging.getLogger("synapse").warning("child processes may not find plugin classes: %s", error)
+        _logger().warning("child processes may not find plugin classes: %s", error)
     if place not in sys.path:
         sys.path.append(place)
 
