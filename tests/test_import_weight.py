@@ -77,6 +77,7 @@ def test_help_loads_neither_pydantic_nor_yaml_nor_any_backend() -> None:
         "synapse_core.plugins.table",
         "synapse_core.ports",
         "synapse_core.ports.executor",
+        "synapse_core.rebuilding",
         "synapse_core.safe_text",
     }
 
