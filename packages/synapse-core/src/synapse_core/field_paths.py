@@ -76,7 +76,8 @@ def merge_findings(rows: Iterable[Any], data: Any) -> list[Finding]:
     """Return one finding per place for the rows of ``pydantic.ValidationError.errors()``."""
     found: dict[tuple[int | str, ...], Finding] = {}
     for row in rows:
-        location, rule = row["loc"], row["msg"]
+        location = row["loc"]
+        rule = row["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")  # a validator's own words
         if location[-1:] == ("[key]",):  # pydantic writes a boolean key, such as YAML's ``yes``, as a number
             path = (*data_path(location[:-2], data, row["type"]), str(row["input"]))
             rule = f"as a key: {rule}"

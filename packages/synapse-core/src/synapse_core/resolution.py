@@ -21,7 +21,7 @@ from synapse_core.safe_text import shorten
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-__all__ = ["ResolvedAction", "action_name_of", "is_action", "resolve_action", "snake_case_name"]
+__all__ = ["ResolvedAction", "action_name_of", "is_action", "resolve_action", "resolve_given", "snake_case_name"]
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True)
@@ -99,6 +99,18 @@ def resolve_action(candidate: Any) -> ResolvedAction:
         with contextlib.suppress(TypeError):  # not weakly referable: resolved anew each time
             _resolved[candidate] = resolved
     return resolved
+
+
+def resolve_given(*candidates: Any) -> ResolvedAction:
+    """Make the first candidate that is not ``None`` ready to run.
+
+    The first argument of executors answers to several names: ``action``, ``action_cls``, ``entrypoint``.
+
+    Raises:
+        ActionLoadError: As `resolve_action`.
+        TypeError: As `resolve_action`; also where none was given.
+    """
+    return resolve_action(next((candidate for candidate in candidates if candidate is not None), None))
 
 
 def _call_class(cls: type[BaseAction[Any, Any]], params: Any, ctx: RuntimeContext) -> Any:

@@ -11,7 +11,7 @@ from synapse_core.context import RuntimeContext
 from synapse_core.environment import PluginEnvironment
 from synapse_core.execution import run_action, run_action_async
 from synapse_core.ports.executor import Capabilities, StatedCapabilities
-from synapse_core.resolution import ResolvedAction, resolve_action
+from synapse_core.resolution import ResolvedAction, resolve_action, resolve_given
 
 from synapse_local.capabilities import LOCAL_CAPABILITIES
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalExecutor"]
 
-_NOTHING: Any = object()
 _first_use = threading.Lock()
 
 
@@ -61,15 +60,15 @@ class LocalExecutor(StatedCapabilities):
         self._console: ConsoleLogger | None = None
         self._sink: EventSink | Callable[[], EventSink] = self._open_console if sink is None else sink
         self._make_environment = self._environment
-        self._last: tuple[Any, ResolvedAction] = (_NOTHING, _NOTHING)
+        self._last: tuple[Any, ResolvedAction | None] = (None, None)
 
     def execute(
         self,
-        action: ActionLike = _NOTHING,
+        action: ActionLike | None = None,
         params: Any = None,
         *,
-        action_cls: ActionLike = _NOTHING,
-        entrypoint: ActionLike = _NOTHING,
+        action_cls: ActionLike | None = None,
+        entrypoint: ActionLike | None = None,
         **kwargs: Any,
     ) -> Any:
         """Run an action and return what it returns, unchanged.
@@ -86,9 +85,7 @@ class LocalExecutor(StatedCapabilities):
             ValidationError: The params do not fit; nothing has run.
             ExecutionError: The action raised; the original exception is its cause.
         """
-        if action is _NOTHING:
-            action = _first_given(action_cls, entrypoint)
-        resolved = self._resolve(action)
+        resolved = resolve_given(action_cls, entrypoint) if action is None else self._resolve(action)
         ctx = RuntimeContext(self._sink, self._make_environment, self._job_id)
         try:
             return run_action(resolved, params, ctx)
@@ -106,8 +103,8 @@ class LocalExecutor(StatedCapabilities):
                 self._console.close()
 
     def _resolve(self, action: ActionLike) -> ResolvedAction:
-        known, resolved = self._last
-        if action is not known:
+        known, resolved = self._last  # read at once: another thread may replace it
+        if resolved is None or action is not known:
             resolved = resolve_action(action)
             self._last = (action, resolved)
         return resolved
@@ -123,10 +120,3 @@ class LocalExecutor(StatedCapabilities):
 
     def _environment(self) -> PluginEnvironment:
         return PluginEnvironment.from_environ().merge(self._overlay or {})
-
-
-def _first_given(*candidates: Any) -> Any:
-    for candidate in candidates:
-        if candidate is not _NOTHING:
-            return candidate
-    raise TypeError("execute() needs an action: a BaseAction subclass, a function (params, ctx), or an entrypoint")

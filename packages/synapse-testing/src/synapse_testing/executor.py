@@ -15,7 +15,7 @@ from synapse_core.model.tagged import decode, encode
 from synapse_core.ports.action import RunnableAction
 from synapse_core.ports.events import Event, EventSink, RecordingSink
 from synapse_core.ports.executor import Capabilities, StatedCapabilities
-from synapse_core.resolution import resolve_action
+from synapse_core.resolution import resolve_given
 
 if TYPE_CHECKING:
     from synapse_core.ports.executor import ActionLike
@@ -106,8 +106,3 @@ class _Wire:
 
     def close(self) -> None:
         self._sink.close()
-
-
-def resolve_given(*candidates: Any) -> RunnableAction:
-    """Return the action that was given under one of its names, ready to run."""
-    return resolve_action(next((candidate for candidate in candidates if candidate is not None), None))

@@ -24,12 +24,12 @@ from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader, Source
 from types import ModuleType, TracebackType
 from typing import Any
 
+from synapse_core.folders import is_skipped_folder
 from synapse_core.loading.loaders import IsolatedLoader, IsolatedSourcelessLoader
 from synapse_core.loading.sources import (
     file_fingerprint,
     fingerprint,
     holds_python,
-    is_skipped_folder,
     read_sources,
     source_digest,
 )

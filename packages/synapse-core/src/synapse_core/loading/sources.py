@@ -6,21 +6,12 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 
-__all__ = ["file_fingerprint", "fingerprint", "holds_python", "is_skipped_folder", "read_sources", "source_digest"]
+from synapse_core.folders import is_skipped_folder
+
+__all__ = ["file_fingerprint", "fingerprint", "holds_python", "read_sources", "source_digest"]
 
 _SUFFIXES = (".py", ".pyc", ".so", ".pyd")  # on every platform, so that the digest is the same on every platform
-_SKIPPED_NAMES = frozenset({"__pycache__", "node_modules", "site-packages"})
 _DIGEST_CHARACTERS = 16
-
-
-def is_skipped_folder(path: str, name: str) -> bool:
-    """Say whether a folder never holds code of the plugin: hidden, a virtual environment, a cache."""
-    return (
-        name.startswith(".")
-        or name in _SKIPPED_NAMES
-        or name.endswith(".egg-info")
-        or os.path.exists(os.path.join(path, "pyvenv.cfg"))
-    )
 
 
 def _source_files(folder: str) -> Iterator[str]:
