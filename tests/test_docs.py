@@ -23,8 +23,7 @@ import synapse_core
 from synapse_cli import kit
 from synapse_cli.exit_codes import ExitCode, exit_code_of
 from synapse_cli.main import cli, main
-from synapse_core import config as config_models
-from synapse_core import errors
+from synapse_core import config as config_models, errors
 from synapse_core.model.resources import Resources
 from synapse_core.plugins import descriptions, hookspecs
 from synapse_local import ConsoleLogger, LocalExecutor
@@ -646,7 +645,7 @@ def test_the_documented_config_messages_are_those_of_the_code(tmp_path: Path, mo
     promised = {block.text.split(":")[0]: block.text for block in blocks(page) if block.language == "text"}
     config = tmp_path / "config.yaml"
     config.write_text("code: x\nactions:\n  train:\n    entrypoint: a:B\n    methd: job\n")
-    with pytest.warns(config_models.ConfigWarning) as warned:
+    with pytest.warns(synapse_core.ConfigWarning) as warned:
         synapse_core.PluginDiscovery.from_path(config)
     assert f"warning: {warned[0].message}\n".replace(f"{tmp_path}/", "") == promised["warning"]
     config.write_text("code: x\nactions:\n  train:\n    retries: -1\n")

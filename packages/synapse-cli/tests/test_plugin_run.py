@@ -253,6 +253,14 @@ def test_a_near_miss_in_the_config_is_a_warning(synapse: Any, plugin: Path) -> N
     assert "Did you mean 'method'?" in done.stderr
 
 
+def test_garbage_is_collected_while_an_action_runs(synapse: Any, plugin: Path) -> None:
+    (plugin / "plugin" / "collects.py").write_text(
+        "import gc\n\n\ndef check(params, ctx):\n    return gc.isenabled()\n"
+    )
+    (plugin / "config.yaml").write_text("code: shop\nactions: {check: plugin.collects:check}\n")
+    assert synapse("plugin", "run", "check", "--path", str(plugin)).stdout == "true\n"
+
+
 # -- modes ------------------------------------------------------------------------------------
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 from synapse_core.actions import BaseAction
-from synapse_core.config import ConfigWarning
+from synapse_core.config_file import ConfigWarning
 from synapse_core.context import RuntimeContext
 from synapse_core.discovery import PluginDiscovery
 from synapse_core.errors import ActionLoadError, ActionNotFoundError, ConfigError, ExecutionError, PluginNotFoundError

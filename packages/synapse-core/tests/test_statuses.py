@@ -4,8 +4,7 @@ import json
 import pickle
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from synapse_core.model.status import ActionStatus, JobStatus, RunStatus
 
 ALL = [*RunStatus, *ActionStatus, *JobStatus]

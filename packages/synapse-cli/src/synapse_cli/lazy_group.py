@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -57,6 +58,8 @@ class LazyGroup(click.Group):
         if entry is None:
             return None
         module_name, _, attribute = entry.target.partition(":")
+        if not module_name.startswith("synapse_cli."):
+            gc.enable()  # see synapse_cli.main
         try:
             command = getattr(importlib.import_module(module_name), attribute)
         except Exception as error:  # another package's code

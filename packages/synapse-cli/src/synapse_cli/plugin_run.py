@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
 from contextlib import nullcontext
 from pathlib import Path
@@ -110,7 +111,7 @@ def run(
 
 
 def _discover(plugin: Path | str) -> PluginDiscovery:
-    from synapse_core.config import ConfigWarning
+    from synapse_core.config_file import ConfigWarning
     from synapse_core.runner import discover
 
     with warnings.catch_warnings():
@@ -154,6 +155,7 @@ def _run(
         arguments["env"] = environment
     if "debug" in description.options:
         arguments["debug"] = debug
+    gc.enable()
     return run_plugin(discovery, action, params, mode=description.name, **arguments)
 
 

@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
-from pydantic import ValidationError as PydanticValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError as PydanticValidationError,
+    field_validator,
+    model_validator,
+)
 
 from synapse_core.config_file import ConfigFile
 from synapse_core.errors import ConfigError, nearest
@@ -16,11 +22,7 @@ from synapse_core.model.resources import Resources
 from synapse_core.redaction import HIDDEN, holds_secret, looks_secret
 from synapse_core.safe_text import shorten
 
-__all__ = ["ActionConfig", "ConfigWarning", "PluginConfig", "parse_config"]
-
-
-class ConfigWarning(UserWarning):
-    """Something in ``config.yaml`` that is probably not meant."""
+__all__ = ["ActionConfig", "PluginConfig", "parse_config"]
 
 
 class _Open(BaseModel):

@@ -13,12 +13,16 @@ import yaml
 from synapse_core.errors import ConfigError, PluginNotFoundError
 from synapse_core.folders import is_skipped_folder
 
-__all__ = ["CONFIG_NAMES", "ConfigFile", "find_config_file", "iter_plugin_folders", "read_config_file"]
+__all__ = ["CONFIG_NAMES", "ConfigFile", "ConfigWarning", "find_config_file", "iter_plugin_folders", "read_config_file"]
 
 CONFIG_NAMES = ("config.yaml", "config.yml")
 
 # The C parser is some eight times faster, and missing only where PyYAML was built without libyaml.
 _Loader: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+class ConfigWarning(UserWarning):
+    """Something in ``config.yaml`` that is probably not meant."""
 
 
 class ConfigFile:

@@ -15,8 +15,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from synapse_core.actions import BaseAction
-from synapse_core.config import ActionConfig, ConfigWarning, PluginConfig, parse_config
-from synapse_core.config_file import CONFIG_NAMES, read_config_file
+from synapse_core.config_file import CONFIG_NAMES, ConfigWarning, read_config_file
 from synapse_core.entrypoint import import_entrypoint
 from synapse_core.errors import ActionLoadError, ActionNotFoundError, PluginNotFoundError, nearest
 from synapse_core.loading import PluginCode, load_plugin_code
@@ -26,6 +25,10 @@ from synapse_core.safe_text import format_traceback, safe_str
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+
+    from synapse_core.config import ActionConfig, PluginConfig
+
+# synapse_core.config is imported where a plugin is looked at: its models take longer to make than a script to start.
 
 __all__ = ["PluginDiscovery"]
 
@@ -94,6 +97,8 @@ class PluginDiscovery:
             if any((Path(parent) / name).is_file() for name in CONFIG_NAMES):
                 return cls._from_config(Path(parent), module)
         actions = _actions_of_module(module)
+        from synapse_core.config import PluginConfig
+
         config = PluginConfig(
             code=module.__name__,
             name=module.__name__,
@@ -105,6 +110,8 @@ class PluginDiscovery:
     @classmethod
     def _from_config(cls, path: Path, module: ModuleType | None = None) -> PluginDiscovery:
         file = read_config_file(path)
+        from synapse_core.config import parse_config
+
         config, found = parse_config(file)
         for warning in found:
             warnings.warn(warning, ConfigWarning, stacklevel=3)
@@ -306,6 +313,8 @@ def _place(action: Any) -> str:
 
 
 def _config_of(name: str, found: Any) -> ActionConfig:
+    from synapse_core.config import ActionConfig
+
     try:
         resolved = resolve_action(found)
     except TypeError:  # said when it is asked for; the other actions are not affected

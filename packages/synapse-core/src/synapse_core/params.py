@@ -11,8 +11,7 @@ from synapse_core.redaction import HIDDEN, holds_secret, looks_secret
 from synapse_core.safe_text import safe_str, shorten
 
 if TYPE_CHECKING:
-    from pydantic import BaseModel
-    from pydantic import ValidationError as PydanticValidationError
+    from pydantic import BaseModel, ValidationError as PydanticValidationError
 
 __all__ = ["validate_params"]
 

@@ -8,8 +8,7 @@ if TYPE_CHECKING:
     from synapse_testing.conformance.executor import ExecutorConformance as ExecutorConformance
     from synapse_testing.engine import InlineEngine as InlineEngine
     from synapse_testing.executor import InMemoryExecutor as InMemoryExecutor
-    from synapse_testing.job_executor import InMemoryJobExecutor as InMemoryJobExecutor
-    from synapse_testing.job_executor import JobBook as JobBook
+    from synapse_testing.job_executor import InMemoryJobExecutor as InMemoryJobExecutor, JobBook as JobBook
     from synapse_testing.plugin_fixtures import ActionRun as ActionRun
     from synapse_testing.run_store import InMemoryRunStore as InMemoryRunStore
     from synapse_testing.services import require_service as require_service
