@@ -5,15 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
-from click.shell_completion import CompletionItem
 from synapse_core.errors import PluginError
+
+from synapse_cli.plugin_lookup import find_plugin
 
 if TYPE_CHECKING:
     import click
     from click.shell_completion import CompletionItem
-
-from synapse_cli.plugin_lookup import find_plugin
 
 __all__ = ["complete_action", "complete_mode"]
 
