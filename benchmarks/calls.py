@@ -8,10 +8,10 @@ from typing import Any
 
 import yaml
 from pydantic import BaseModel
-from synapse_core import BaseAction, PluginDiscovery, RuntimeContext
-from synapse_local import LocalExecutor
 
 from benchmarks.comparison import Comparison, compare
+from synapse_core import BaseAction, PluginDiscovery, RuntimeContext
+from synapse_local import LocalExecutor
 
 __all__ = ["compare_calls"]
 

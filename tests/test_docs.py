@@ -19,6 +19,7 @@ from typing import Any
 
 import click
 import pytest
+
 import synapse_core
 from synapse_cli import kit
 from synapse_cli.exit_codes import ExitCode, exit_code_of

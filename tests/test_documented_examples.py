@@ -97,6 +97,7 @@ def packages(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("packages")
 def test_local_executor_basic_usage_and_custom_environment() -> None:
     from my_plugin.actions import TrainAction  # type: ignore[import-not-found]
+
     from synapse_sdk.plugins.executors.local import LocalExecutor
 
     executor = LocalExecutor()
@@ -116,6 +117,7 @@ def test_local_executor_basic_usage_and_custom_environment() -> None:
 @pytest.mark.usefixtures("packages")
 def test_local_executor_errors() -> None:
     from my_plugin.actions import TrainAction
+
     from synapse_sdk.plugins.errors import ExecutionError, PluginError, ValidationError
     from synapse_sdk.plugins.executors.local import LocalExecutor
 
@@ -158,6 +160,7 @@ def test_run_plugin_with_an_environment_as_dict_and_as_object() -> None:
 @pytest.mark.usefixtures("packages")
 def test_run_plugin_with_an_explicit_class_skips_discovery() -> None:
     from my_plugin.train import TrainAction  # type: ignore[import-not-found]
+
     from synapse_sdk.plugins.runner import run_plugin
 
     result = run_plugin("yolov8", "train", {"epochs": 10}, action_cls=TrainAction)
@@ -272,6 +275,7 @@ def test_run_plugin_with_keywords_and_the_enum(plugin_path: Path) -> None:
 @pytest.mark.usefixtures("packages")
 def test_discovery_from_path_and_from_module(plugin_path: Path) -> None:
     import my_plugin
+
     from synapse_sdk.plugins.discovery import PluginDiscovery
 
     for discovery in (PluginDiscovery.from_path(str(plugin_path)), PluginDiscovery.from_module(my_plugin)):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from synapse_core.plugins.descriptions import ExecutorDescription
 from synapse_core.plugins.registry import Registry
 

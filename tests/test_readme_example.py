@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from synapse_cli.main import main
 
 ROOT = Path(__file__).parents[1]

@@ -2,6 +2,7 @@
 
 from synapse_core.plugins.descriptions import ExecutorDescription
 from synapse_core.plugins.hookspecs import hookimpl
+
 from synapse_subprocess.capabilities import SUBPROCESS_CAPABILITIES
 
 

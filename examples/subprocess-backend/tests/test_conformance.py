@@ -1,6 +1,7 @@
 import pytest
-from synapse_subprocess.executor import SubprocessExecutor
 from synapse_testing import ExecutorConformance
+
+from synapse_subprocess.executor import SubprocessExecutor
 
 
 class TestSubprocessExecutor(ExecutorConformance):

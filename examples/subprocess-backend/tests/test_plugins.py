@@ -3,6 +3,7 @@
 import pytest
 from synapse_core import ActionLoadError, PluginDiscovery, run_plugin
 from synapse_core.plugins.registry import registry
+
 from synapse_subprocess.executor import SubprocessExecutor
 
 FILES = {

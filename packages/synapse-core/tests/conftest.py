@@ -3,6 +3,7 @@
 import sys
 
 import pytest
+
 from synapse_core.cache import cache_folder
 
 

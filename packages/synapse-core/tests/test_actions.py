@@ -7,6 +7,7 @@ from typing import Any, Generic, TypedDict, TypeVar
 
 import pytest
 from pydantic import BaseModel
+
 from synapse_core.actions import BaseAction, action, action_info
 from synapse_core.context import RuntimeContext
 

@@ -3,6 +3,7 @@
 import inspect
 
 import pytest
+
 from synapse_core.arguments import refuse_unknown_arguments
 
 

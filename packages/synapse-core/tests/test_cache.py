@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from synapse_core.cache import cache_folder, write_atomically
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="about owners and homes of POSIX systems")

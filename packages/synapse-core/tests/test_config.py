@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from synapse_core.config import PluginConfig, parse_config
 from synapse_core.config_file import find_config_file, iter_plugin_folders, read_config_file
 from synapse_core.discovery import PluginDiscovery

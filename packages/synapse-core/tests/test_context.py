@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+
 from synapse_core.actions import BaseAction
 from synapse_core.context import PluginEnvironment, RuntimeContext
 from synapse_core.ports.events import Event, MessageEvent, RecordingSink

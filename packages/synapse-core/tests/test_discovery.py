@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+
 from synapse_core.actions import BaseAction
 from synapse_core.config_file import ConfigWarning
 from synapse_core.context import RuntimeContext

@@ -4,6 +4,7 @@ import os
 import pickle
 
 import pytest
+
 import synapse_core
 from synapse_core.entrypoint import _OWN_FOLDER, import_entrypoint, split_entrypoint
 from synapse_core.errors import ActionLoadError

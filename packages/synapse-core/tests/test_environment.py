@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from synapse_core.environment import PluginEnvironment
 from synapse_core.errors import ConfigError, EnvironmentValueError
 from synapse_core.ports.environment import Environment

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+
 from synapse_core import errors
 from synapse_core.errors import (
     ActionNotFoundError,

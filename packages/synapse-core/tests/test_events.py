@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from synapse_core.ports import events
 from synapse_core.ports.events import Event, EventSink, MessageEvent, NullSink, ProgressEvent, RecordingSink
 from synapse_core.stdlib_logging import LoggingSink

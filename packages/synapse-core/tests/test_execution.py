@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel, field_validator
+
 from synapse_core.actions import BaseAction
 from synapse_core.context import RuntimeContext
 from synapse_core.errors import ExecutionCancelledError, ExecutionError, ValidationError

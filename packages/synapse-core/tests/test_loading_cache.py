@@ -6,6 +6,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from synapse_core.cache import cache_folder
 from synapse_core.loading import load_plugin_code
 

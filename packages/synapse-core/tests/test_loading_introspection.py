@@ -11,6 +11,7 @@ import traceback
 import typing
 
 import pytest
+
 from synapse_core.loading import load_plugin_code
 
 

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+
 from synapse_core.discovery import PluginDiscovery
 from synapse_core.loading import load_plugin_code
 

@@ -10,6 +10,7 @@ import sys
 import textwrap
 
 import pytest
+
 from synapse_core.loading import load_plugin_code
 
 MAIN = """

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+
 from synapse_core import errors
 from synapse_core.context import RuntimeContext
 from synapse_core.errors import (

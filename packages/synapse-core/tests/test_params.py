@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
+
 from synapse_core.context import RuntimeContext
 from synapse_core.errors import ValidationError
 from synapse_core.execution import run_action

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 from pydantic import ValidationError
+
 from synapse_core.model.pipeline import Checkpoint
 from synapse_core.model.progress import ActionProgress, ActionProgressList, PipelineProgress
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from synapse_core.errors import BackendError, BackendLoadError, BackendMissingError, UnknownBackendError
 from synapse_core.plugins.descriptions import EngineDescription, ExecutorDescription, RunStoreDescription
 from synapse_core.plugins.registry import Registry

@@ -16,6 +16,7 @@ from uuid import UUID
 import pytest
 from hypothesis import given, strategies as st
 from pydantic import BaseModel
+
 from synapse_core.actions import BaseAction
 from synapse_core.context import RuntimeContext
 from synapse_core.json_types import to_json_types

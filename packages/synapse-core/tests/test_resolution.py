@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Generic, TypeVar
 
 import pytest
 from pydantic import BaseModel
+
 from synapse_core.actions import BaseAction, action
 from synapse_core.context import RuntimeContext
 from synapse_core.errors import ActionLoadError

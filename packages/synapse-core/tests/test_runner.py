@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+
 from synapse_core.actions import BaseAction
 from synapse_core.discovery import PluginDiscovery
 from synapse_core.environment import PluginEnvironment

@@ -5,6 +5,7 @@ import pickle
 
 import pytest
 from hypothesis import given, strategies as st
+
 from synapse_core.model.status import ActionStatus, JobStatus, RunStatus
 
 ALL = [*RunStatus, *ActionStatus, *JobStatus]

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import given, strategies as st
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, RootModel
+
 from synapse_core.model.tagged import PlainData, decode, encode
 
 

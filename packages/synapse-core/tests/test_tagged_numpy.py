@@ -5,6 +5,7 @@ import math
 from typing import Any
 
 import pytest
+
 from synapse_core.model.tagged import UnencodableError, decode, encode
 
 numpy = pytest.importorskip("numpy")

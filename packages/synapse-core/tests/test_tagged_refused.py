@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 from pydantic import BaseModel
+
 from synapse_core.model.tagged import UnencodableError, decode, encode
 
 

@@ -1,6 +1,7 @@
 """The local executor keeps every promise of the executor contract."""
 
 import pytest
+
 from synapse_local import LocalExecutor
 from synapse_testing import ExecutorConformance
 

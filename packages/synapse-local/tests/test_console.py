@@ -10,6 +10,7 @@ from typing import Any
 
 import pexpect
 import pytest
+
 from synapse_core import RuntimeContext
 from synapse_local import ConsoleLogger
 

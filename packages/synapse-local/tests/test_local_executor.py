@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+
 from synapse_core import (
     BaseAction,
     CapabilityError,

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from broken_executors import BROKEN
+
 from synapse_testing import ExecutorConformance, InMemoryJobExecutor, JobBook
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+
 from synapse_core.model.pipeline import Checkpoint, RunStatus
 from synapse_core.ports.engine import RecordEngine
 from synapse_core.ports.executor import ExecutorProtocol, JobExecutorProtocol

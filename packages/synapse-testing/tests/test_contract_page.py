@@ -4,6 +4,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+
 from synapse_core.ports.executor import Capabilities
 from synapse_testing import ExecutorConformance
 from synapse_testing.contract_page import promises, render

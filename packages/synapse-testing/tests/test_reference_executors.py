@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+
 from synapse_testing import ExecutorConformance, InMemoryExecutor, InMemoryJobExecutor, JobBook
 
 

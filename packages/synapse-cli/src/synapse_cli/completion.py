@@ -5,9 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from synapse_core.errors import PluginError
-
 from synapse_cli.plugin_lookup import find_plugin
+from synapse_core.errors import PluginError
 
 if TYPE_CHECKING:
     import click
@@ -19,6 +18,7 @@ __all__ = ["complete_action", "complete_mode"]
 def complete_action(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the name of an action from the config of the plugin that the command line names so far."""
     from click.shell_completion import CompletionItem
+
     from synapse_core.config_file import read_config_file
 
     path = ctx.params.get("path")
@@ -43,6 +43,7 @@ def _description(action: object) -> str | None:
 def complete_mode(ctx: click.Context, parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete the name of an installed mode."""
     from click.shell_completion import CompletionItem
+
     from synapse_core.plugins.registry import registry
 
     return [

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import click
+
+from synapse_cli.kit import json_option, print_json, print_table, talk
 from synapse_core.plugins.descriptions import ExecutorDescription
 from synapse_core.plugins.registry import KNOWN_EXECUTORS, registry
 from synapse_core.plugins.rows import Row
-
-from synapse_cli.kit import json_option, print_json, print_table, talk
 
 __all__ = ["executors"]
 

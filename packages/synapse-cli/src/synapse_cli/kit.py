@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import click
-from synapse_core.errors import ActionLoadError, ExecutionCancelledError, ExecutionError, PluginError, ValidationError
 
 from synapse_cli.exit_codes import ExitCode, exit_code_of
+from synapse_core.errors import ActionLoadError, ExecutionCancelledError, ExecutionError, PluginError, ValidationError
 
 __all__ = [
     "ExitCode",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import click
+
 from synapse_core.errors import nearest
 
 __all__ = ["LazyCommand", "LazyGroup"]

@@ -78,9 +78,8 @@ def _run(arguments: Sequence[str] | None) -> int:
         silence_broken_pipe()
         return 0
     except Exception as error:
-        from synapse_core.errors import PluginError
-
         from synapse_cli.kit import exit_code_of, print_error
+        from synapse_core.errors import PluginError
 
         if not isinstance(error, PluginError):
             raise

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import click
-from synapse_core.plugins.descriptions import ExecutorDescription
-from synapse_core.plugins.registry import KNOWN_EXECUTORS, registry
 
 from synapse_cli.kit import talk
+from synapse_core.plugins.descriptions import ExecutorDescription
+from synapse_core.plugins.registry import KNOWN_EXECUTORS, registry
 
 __all__ = ["choose_mode", "executor_arguments"]
 

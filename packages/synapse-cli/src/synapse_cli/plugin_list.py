@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from synapse_core.config_file import ConfigFile, iter_plugin_folders, read_config_file
-from synapse_core.errors import ConfigError, PluginNotFoundError
 
 from synapse_cli.kit import json_option, print_json, print_table, talk
 from synapse_cli.plugin_lookup import find_plugin, plugin_options
+from synapse_core.config_file import ConfigFile, iter_plugin_folders, read_config_file
+from synapse_core.errors import ConfigError, PluginNotFoundError
 
 __all__ = ["list_actions"]
 

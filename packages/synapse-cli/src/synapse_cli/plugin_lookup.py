@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+
 from synapse_core.config_file import CONFIG_NAMES, find_config_file, iter_plugin_folders, read_config_file
 from synapse_core.errors import ConfigError, PluginNotFoundError, nearest
 

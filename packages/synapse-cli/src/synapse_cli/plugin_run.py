@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from synapse_core.errors import PluginError, ValidationError
 
 from synapse_cli.completion import complete_action, complete_mode
 from synapse_cli.kit import (
@@ -25,6 +24,7 @@ from synapse_cli.kit import (
 from synapse_cli.modes import choose_mode, executor_arguments
 from synapse_cli.plugin_lookup import find_plugin, plugin_options
 from synapse_cli.run_inputs import parse_environment, parse_json, parse_params, parse_settings
+from synapse_core.errors import PluginError, ValidationError
 
 if TYPE_CHECKING:
     from synapse_core.discovery import PluginDiscovery

@@ -12,13 +12,11 @@ from synapse_core.environment import PluginEnvironment
 from synapse_core.execution import run_action, run_action_async
 from synapse_core.ports.executor import Capabilities, StatedCapabilities
 from synapse_core.resolution import ResolvedAction, resolve_action, resolve_given
-
 from synapse_local.capabilities import LOCAL_CAPABILITIES
 
 if TYPE_CHECKING:
     from synapse_core.ports.events import EventSink
     from synapse_core.ports.executor import ActionLike
-
     from synapse_local.console import ConsoleLogger
 
 __all__ = ["LocalExecutor"]

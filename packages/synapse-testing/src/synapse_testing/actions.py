@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, Field
+
 from synapse_core.actions import BaseAction, action
 from synapse_core.context import RuntimeContext
 from synapse_core.errors import FieldProblem, ValidationError
-
 from synapse_testing.values import make_value, same_value
 from synapse_testing.waiting import PATIENCE, wait_for_file
 

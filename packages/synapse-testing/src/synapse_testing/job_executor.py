@@ -24,7 +24,6 @@ from synapse_core.ports.action import RunnableAction
 from synapse_core.ports.events import Event, EventSink
 from synapse_core.ports.executor import Capabilities
 from synapse_core.resolution import resolve_given
-
 from synapse_testing.executor import InMemoryExecutor
 
 if TYPE_CHECKING:

@@ -15,7 +15,6 @@ import pytest
 if TYPE_CHECKING:
     from synapse_core.context import RuntimeContext
     from synapse_core.ports.events import RecordingSink
-
     from synapse_testing.plugin_fixtures import ActionRun
 
 # Before any of them is imported: their asserts explain themselves as those of a test file do.

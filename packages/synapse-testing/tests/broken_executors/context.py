@@ -5,11 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 
+from broken_executors.base import breaks
 from synapse_core.context import RuntimeContext
 from synapse_core.ports.events import RecordingSink
 from synapse_testing import InMemoryExecutor
-
-from broken_executors.base import breaks
 
 
 class _Anonymous(RuntimeContext):

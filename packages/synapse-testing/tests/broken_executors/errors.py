@@ -6,11 +6,10 @@ import json
 import threading
 from typing import Any
 
+from broken_executors.base import Meddler, breaks
 from synapse_core.errors import ExecutionError, ValidationError
 from synapse_core.model.outcome import Outcome
 from synapse_testing import InMemoryExecutor
-
-from broken_executors.base import Meddler, breaks
 
 
 @breaks("test_an_exception_is_an_execution_error")

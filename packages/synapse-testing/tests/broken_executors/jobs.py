@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 
+from broken_executors.base import breaks
 from synapse_core.errors import JobExistsError, JobNotFoundError, ValidationError
 from synapse_core.model.outcome import Outcome
 from synapse_core.resolution import resolve_action
 from synapse_testing import InMemoryJobExecutor
-
-from broken_executors.base import breaks
 
 
 @breaks("test_submit_returns_before_the_work_is_done")

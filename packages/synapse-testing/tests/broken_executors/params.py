@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 
+from broken_executors.base import Unvalidated, breaks
 from synapse_core.errors import ExecutionError, ValidationError
 from synapse_core.execution import run_to_outcome
 from synapse_core.resolution import resolve_action
 from synapse_testing import InMemoryExecutor
-
-from broken_executors.base import Unvalidated, breaks
 
 
 @breaks("test_params_that_do_not_fit_are_refused")

@@ -8,14 +8,13 @@ import os
 import sys
 import threading
 
+from broken_executors.base import breaks
 from synapse_core.errors import JobNotFoundError
 from synapse_core.model.outcome import Outcome
 from synapse_core.model.status import JobStatus
 from synapse_core.model.tagged import decode
 from synapse_core.ports.executor import Capabilities
 from synapse_testing import InMemoryExecutor
-
-from broken_executors.base import breaks
 
 
 @breaks("test_a_coroutine_action_returns_its_result")

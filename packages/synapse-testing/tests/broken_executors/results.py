@@ -7,11 +7,10 @@ import json
 import os
 import sys
 
+from broken_executors.base import Meddler, Replaced, breaks
 from synapse_core.model.outcome import Outcome
 from synapse_testing import InMemoryExecutor, actions
 from synapse_testing.values import same_value
-
-from broken_executors.base import Meddler, Replaced, breaks
 
 
 @breaks("test_a_result_comes_back")

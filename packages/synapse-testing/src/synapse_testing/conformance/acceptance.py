@@ -6,8 +6,8 @@ import inspect
 from typing import Any
 
 import pytest
-from synapse_core.errors import PluginError
 
+from synapse_core.errors import PluginError
 from synapse_testing import actions
 from synapse_testing.conformance.group import PromiseGroup, rests_on, where_claimed
 

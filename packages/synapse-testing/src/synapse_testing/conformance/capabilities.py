@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
 from synapse_core.errors import BackendError, CapabilityError
 from synapse_core.plugins.descriptions import ExecutorDescription
 from synapse_core.plugins.registry import registry
 from synapse_core.ports.executor import Capabilities, ExecutorProtocol
-
 from synapse_testing import actions
 from synapse_testing.conformance.group import PromiseGroup, where_claimed, where_not_claimed
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from synapse_core.errors import ExecutionError
-
 from synapse_testing import actions
 from synapse_testing.conformance.group import PromiseGroup, rests_on, where_claimed
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from synapse_core.errors import CapabilityError
 
+from synapse_core.errors import CapabilityError
 from synapse_testing import actions
 from synapse_testing.conformance.group import PromiseGroup, rests_on, where_claimed, where_not_claimed
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synapse_core.errors import ExecutionError, WorkerLostError
 
+from synapse_core.errors import ExecutionError, WorkerLostError
 from synapse_testing import actions
 from synapse_testing.conformance.group import PromiseGroup, rests_on, where_claimed
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from synapse_core.errors import CapabilityError
 from synapse_core.ports.events import Event, RecordingSink
-
 from synapse_testing import actions
 from synapse_testing.conformance.group import PromiseGroup, rests_on, where_claimed, where_not_claimed
 

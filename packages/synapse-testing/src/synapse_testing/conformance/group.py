@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, TypeVar
 
 import pytest
+
 from synapse_core.errors import ExecutionError
 from synapse_core.ports.executor import Capabilities
-
 from synapse_testing.waiting import PATIENCE
 
 __all__ = ["PromiseGroup", "rests_on", "where_claimed", "where_not_claimed", "why_not"]

@@ -10,8 +10,8 @@ import time
 from typing import Any
 
 import pytest
-from synapse_core.errors import ExecutionError, ValidationError
 
+from synapse_core.errors import ExecutionError, ValidationError
 from synapse_testing import actions
 from synapse_testing.conformance.group import PromiseGroup, rests_on
 

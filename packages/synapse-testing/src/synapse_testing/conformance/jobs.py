@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from synapse_core.errors import (
     ExecutionCancelledError,
     ExecutionError,
@@ -17,7 +18,6 @@ from synapse_core.errors import (
     ValidationError,
 )
 from synapse_core.model.status import JobStatus
-
 from synapse_testing import actions
 from synapse_testing.conformance.group import PromiseGroup, rests_on, where_claimed
 from synapse_testing.waiting import wait_for_file

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synapse_core.errors import ExecutionError, ValidationError
 
+from synapse_core.errors import ExecutionError, ValidationError
 from synapse_testing import actions
 from synapse_testing.conformance.group import PromiseGroup, rests_on
 from synapse_testing.values import make_value

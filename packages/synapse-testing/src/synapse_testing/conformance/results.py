@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from synapse_core.model.tagged import PlainData
 
+from synapse_core.model.tagged import PlainData
 from synapse_testing import actions
 from synapse_testing.conformance.group import PromiseGroup, rests_on, where_claimed, where_not_claimed
 from synapse_testing.values import VALUES, make_value, same_value
