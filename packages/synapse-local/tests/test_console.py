@@ -12,7 +12,7 @@ import pexpect
 import pytest
 
 from synapse_core import RuntimeContext
-from synapse_local import ConsoleLogger
+from synapse_local import ConsoleLogger, LocalExecutor
 
 Terminal = Callable[..., pexpect.spawn]
 
@@ -61,6 +61,15 @@ def test_progress_without_a_terminal_is_at_most_a_line_a_percent(lines: Any) -> 
     assert len(shown()) == 101
     assert shown()[0] == "progress rows 1/10000 (0%)"
     assert shown()[-1] == "progress rows 10000/10000 (100%)"
+
+
+def test_an_execution_shows_its_progress_even_if_another_one_showed_the_same(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    executor = LocalExecutor()
+    for _ in range(3):
+        executor.execute(lambda params, ctx: ctx.set_progress(1, 1, "s"), {})
+    assert capsys.readouterr().err.count("progress s 1/1 (100%)") == 3
 
 
 def test_every_line_is_out_before_the_call_returns(tmp_path: Path) -> None:
@@ -191,3 +200,50 @@ def test_the_streams_are_given_back(terminal: Terminal) -> None:
     script = Path(child.args[1].decode() if isinstance(child.args[1], bytes) else child.args[1])
     assert script.exists()
     child.expect(pexpect.EOF)
+
+
+def test_consoles_that_overlap_give_the_streams_back(terminal: Terminal) -> None:
+    body = """
+    import sys
+    from synapse_core import RuntimeContext
+    from synapse_local import ConsoleLogger
+    for _ in range(3):
+        one, two = ConsoleLogger(), ConsoleLogger()
+        RuntimeContext(sink=one).set_progress(1, 2)
+        RuntimeContext(sink=two).set_progress(1, 2)
+        one.close()
+        two.close()
+    return f"{type(sys.stdout).__name__} {type(sys.stderr).__name__}"
+    """
+    assert "result TextIOWrapper TextIOWrapper" in everything(terminal(body))
+
+
+def test_a_second_execution_beside_the_bar_shows_lines(terminal: Terminal) -> None:
+    body = """
+    from synapse_local import LocalExecutor
+    ctx.set_progress(1, 2, "outer")
+    executor = LocalExecutor()
+    inner = lambda params, ctx: (ctx.set_progress(1, 4, "inner"), ctx.log_message("inside"))
+    executor.execute(inner, {})
+    ctx.set_progress(2, 2, "outer")
+    """
+    shown = everything(terminal(body))
+    assert "outer: 100%|" in shown
+    assert "inside" in shown
+
+
+def test_threads_that_print_and_report_disturb_nobody(terminal: Terminal) -> None:
+    body = """
+    import threading
+    def work():
+        for n in range(50):
+            print("line")
+            ctx.set_progress(n + 1, 50, threading.current_thread().name)
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+    return "fine"
+    """
+    shown = everything(terminal(body))
+    assert "result fine" in shown
+    assert "Traceback" not in shown

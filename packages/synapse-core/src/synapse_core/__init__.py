@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from synapse_core.model.outcome import ErrorData as ErrorData, Outcome as Outcome
     from synapse_core.model.pipeline import Checkpoint as Checkpoint
     from synapse_core.model.progress import ActionProgress as ActionProgress, PipelineProgress as PipelineProgress
+    from synapse_core.model.references import ActionReference as ActionReference, PluginReference as PluginReference
     from synapse_core.model.resources import Resources as Resources
     from synapse_core.model.status import ActionStatus as ActionStatus, JobStatus as JobStatus, RunStatus as RunStatus
     from synapse_core.model.tagged import PlainData as PlainData, decode as decode, encode as encode
@@ -148,9 +149,11 @@ __getattr__, __dir__ = lazy_exports(
             "ActionProgress",
             "PipelineProgress",
         ),
+        "synapse_core.model.references": ("ActionReference", "PluginReference"),
         "synapse_core.model.resources": ("Resources",),
         "synapse_core.model.status": (
-            "ActionStatus",
+            "ActionReference",
+    "ActionStatus",
             "JobStatus",
             "RunStatus",
         ),
@@ -209,6 +212,7 @@ __all__ = [
     "ActionLoadError",
     "ActionNotFoundError",
     "ActionProgress",
+    "ActionReference",
     "ActionStatus",
     "AuthenticationError",
     "BackendError",
@@ -257,6 +261,7 @@ __all__ = [
     "PluginEnvironment",
     "PluginError",
     "PluginNotFoundError",
+    "PluginReference",
     "ProgressEvent",
     "RecordEngine",
     "RecordingSink",

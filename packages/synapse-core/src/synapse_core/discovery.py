@@ -20,6 +20,7 @@ from synapse_core.entrypoint import import_entrypoint
 from synapse_core.errors import ActionLoadError, ActionNotFoundError, PluginNotFoundError, nearest
 from synapse_core.loading import PluginCode, load_plugin_code
 from synapse_core.model.enums import RunMethod
+from synapse_core.model.references import ActionReference, PluginReference
 from synapse_core.resolution import ResolvedAction, action_name_of, is_action, resolve_action
 from synapse_core.safe_text import format_traceback, safe_str
 
@@ -124,6 +125,20 @@ class PluginDiscovery:
         """The plugin's identity."""
         return self.config.code or ""
 
+    @property
+    def reference(self) -> PluginReference:
+        """Which plugin this is, for other processes and machines."""
+        return PluginReference(self.code, str(self.folder) if self.folder else None, self.config.version)
+
+    def get_action_reference(self, name: str) -> ActionReference:
+        """Return which action is meant, without importing it.
+
+        Raises:
+            ActionNotFoundError: There is no such action.
+        """
+        config = self.get_action_config(name)
+        return ActionReference(name, self.reference, config.entrypoint, config.idempotent)
+
     def list_actions(self) -> list[str]:
         """Return the names of the actions, in the order of the config."""
         return list(self.config.actions)
@@ -194,8 +209,14 @@ class PluginDiscovery:
         found = self.get_action_class(name)
         try:
             resolved = resolve_action(found)
-            # The config's name is the one that people type, and read in errors.
-            return replace(resolved, name=name, idempotent=resolved.idempotent or self.config.actions[name].idempotent)
+            config = self.config.actions[name]
+            return replace(
+                resolved,
+                name=name,  # the one that people type, and read in errors
+                idempotent=resolved.idempotent or config.idempotent,
+                entrypoint=config.entrypoint,
+                plugin=self.reference,
+            )
         except TypeError as error:
             raise ActionLoadError(
                 f"action {name!r} of plugin {self.code!r}: {error}", entrypoint=self.config.actions[name].entrypoint

@@ -6,6 +6,7 @@ Every executor calls this, on whichever machine it runs the action; an executor 
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 from collections.abc import Awaitable
 from typing import TYPE_CHECKING, Any
@@ -43,7 +44,7 @@ def run_action(action: RunnableAction, params: Any, ctx: RuntimeContext) -> Any:
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        if type(error).__name__ == "CancelledError" and _calling_task_is_cancelled():
+        if _is_cancellation(error) and _calling_task_is_cancelled():
             raise
         raise execution_error(error, action, ctx) from error
     return result
@@ -55,7 +56,8 @@ async def run_action_async(action: RunnableAction, params: Any, ctx: RuntimeCont
     Raises:
         ValidationError: As `run_action`.
         ExecutionError: As `run_action`.
-        asyncio.CancelledError: The calling task was cancelled; so was the action.
+        asyncio.CancelledError: The calling task was cancelled; so was the action. A thread cannot be
+            stopped: there the action is told so by ``ctx.is_cancelled``, and goes on until it looks.
     """
     import asyncio
 
@@ -71,6 +73,7 @@ async def run_action_async(action: RunnableAction, params: Any, ctx: RuntimeCont
         raise
     except asyncio.CancelledError as error:
         if _calling_task_is_cancelled():
+            ctx._cancelled = _cancelled
             raise
         raise execution_error(error, action, ctx) from error
     except _RaisedInThread as carrier:
@@ -103,6 +106,10 @@ def run_to_outcome(action: RunnableAction, params: Any, ctx: RuntimeContext, *, 
         return Outcome.of_error(error)
 
 
+def _cancelled() -> bool:
+    return True
+
+
 class _RaisedInThread(Exception):
     """Carries what may not cross a future by itself: StopIteration and bare BaseExceptions."""
 
@@ -126,9 +133,9 @@ def execution_error(error: BaseException, action: RunnableAction, ctx: RuntimeCo
     cls = ExecutionError
     if isinstance(error, SystemExit):
         what = f"it called sys.exit({'' if error.code is None else shorten(error.code)})"
-    elif kind == "CancelledError":
+    elif _is_cancellation(error):
         cls, what = ExecutionCancelledError, "it was cancelled"
-    elif kind == "BdbQuit":
+    elif _is_from(error, "bdb", "BdbQuit"):
         cls, what = ExecutionCancelledError, "the debugger was left"
     return cls(
         f"action {action.name!r} failed: {what}",
@@ -137,6 +144,16 @@ def execution_error(error: BaseException, action: RunnableAction, ctx: RuntimeCo
         remote_traceback=format_traceback(error),
         details={"action": action.name, "job_id": ctx.job_id},
     )
+
+
+def _is_cancellation(error: BaseException) -> bool:
+    return _is_from(error, "asyncio", "CancelledError")
+
+
+def _is_from(error: BaseException, module: str, name: str) -> bool:
+    """Say whether `error` is of that class; a module that nobody has imported cannot have raised it."""
+    found = sys.modules.get(module)
+    return found is not None and isinstance(error, getattr(found, name))
 
 
 def _run_awaitable(awaitable: Awaitable[Any]) -> Any:

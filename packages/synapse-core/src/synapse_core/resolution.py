@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 from synapse_core.actions import ActionInfo, BaseAction, action_info
 from synapse_core.context import RuntimeContext
 from synapse_core.entrypoint import import_entrypoint
+from synapse_core.model.references import PluginReference
 from synapse_core.params import validate_params
 from synapse_core.safe_text import shorten
 
@@ -31,6 +32,9 @@ class ResolvedAction:
     Attributes:
         target: The class or function itself.
         call: Runs it with validated params and a context.
+        entrypoint: Where it is, for those who have to find it elsewhere; seen from the plugin's folder
+            where it is a plugin's.
+        plugin: The plugin that it was taken from, if any.
     """
 
     target: Any
@@ -45,6 +49,8 @@ class ResolvedAction:
     input_type: str | None = None
     output_type: str | None = None
     method: str | None = None
+    entrypoint: str | None = None
+    plugin: PluginReference | None = None
 
     def validate(self, params: Any) -> Any:
         """Return validated params.

@@ -10,10 +10,12 @@ from typing import Any
 from synapse_core.config_file import CONFIG_NAMES
 from synapse_core.discovery import PluginDiscovery
 from synapse_core.environment import PluginEnvironment
-from synapse_core.errors import PluginNotFoundError
+from synapse_core.errors import ActionLoadError, CapabilityError, PluginNotFoundError
 from synapse_core.model.enums import ExecutionMode
+from synapse_core.model.references import ActionReference, PluginReference
 from synapse_core.plugins.descriptions import ExecutorDescription
 from synapse_core.plugins.registry import registry
+from synapse_core.resolution import ResolvedAction
 
 __all__ = ["ExecutionMode", "discover", "run_plugin"]
 
@@ -88,9 +90,7 @@ def run_plugin(
     elif given is None or action is None:
         raise TypeError("run_plugin needs a plugin and the name of an action: run_plugin('path/to/plugin', 'train')")
     else:
-        discovery = discover(given)
-        target = discovery.resolve(action)
-        executor_kwargs = with_plugin_settings(executor_kwargs, discovery, description)
+        target, executor_kwargs = _find_action(given, action, description, executor_kwargs)
     executor = registry.load(description)(**executor_kwargs)
     given_params = {} if params is None else params
     if description.run_with == "submit":
@@ -98,13 +98,51 @@ def run_plugin(
     return executor.execute(target, given_params)
 
 
-def with_plugin_settings(
-    executor_kwargs: dict[str, Any], discovery: PluginDiscovery, description: ExecutorDescription
+def _find_action(
+    plugin: str | os.PathLike[str] | ModuleType | PluginDiscovery,
+    action: str,
+    description: ExecutorDescription,
+    executor_kwargs: dict[str, Any],
+) -> tuple[ResolvedAction | ActionReference, dict[str, Any]]:
+    """Return the action, or which one is meant where that is enough, and the executor's arguments."""
+    elsewhere = description.needs == "reference"
+    try:
+        discovery = discover(plugin)
+    except PluginNotFoundError:
+        if not (elsewhere and isinstance(plugin, str)):
+            raise
+        return ActionReference(action, PluginReference(plugin)), executor_kwargs
+    arguments = _with_plugin_settings(executor_kwargs, discovery, action, description)
+    try:
+        return discovery.resolve(action), arguments
+    except ActionLoadError:
+        if not elsewhere:
+            raise
+        return discovery.get_action_reference(action), arguments
+
+
+def _with_plugin_settings(
+    executor_kwargs: dict[str, Any], discovery: PluginDiscovery, action: str, description: ExecutorDescription
 ) -> dict[str, Any]:
-    """Return the executor's arguments with the plugin's own settings below those that were given."""
-    merged = dict(executor_kwargs)
-    if discovery.config.env and "env" in description.options:
-        merged["env"] = PluginEnvironment.merge(PluginEnvironment(discovery.config.env), merged.get("env") or {})
-    if "working_dir" in description.options and discovery.folder is not None:
-        merged.setdefault("working_dir", discovery.folder)
+    """Return the executor's arguments with the plugin's own settings, as far as it takes them, below those given."""
+    config = discovery.config
+    own: dict[str, Any] = {
+        "working_dir": discovery.folder,
+        "runtime_env": config.runtime_env or None,
+        "package_manager": config.package_manager if "package_manager" in config.model_fields_set else None,
+        "package_manager_options": config.package_manager_options,
+        "wheels_dir": config.wheels_dir if "wheels_dir" in config.model_fields_set else None,
+    }
+    resources = discovery.get_action_config(action).resources
+    if resources is not None:
+        own |= resources.model_dump(exclude_none=True)
+    merged = {name: value for name, value in own.items() if value is not None and name in description.options}
+    merged |= executor_kwargs
+    if config.env:
+        if "env" not in description.options:
+            raise CapabilityError(
+                f"mode {description.name!r} cannot pass settings to an action, and plugin {discovery.code!r} has "
+                f"some below 'env' in its config: {', '.join(config.env)}"
+            )
+        merged["env"] = PluginEnvironment(config.env).merge(merged.get("env") or {})
     return merged

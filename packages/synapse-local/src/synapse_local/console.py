@@ -48,12 +48,13 @@ class ConsoleLogger:
         self._debug = debug
         self._lock = threading.RLock()
         self._bar: ProgressBar | None = None
-        self._shown_percent: dict[str | None, tuple[int, float]] = {}
+        self._bar_job = ""  # whose progress the bar shows
+        self._shown_percent: dict[str, dict[str | None, tuple[int, float]]] = {}
 
     @property
-    def has_open_bar(self) -> bool:
-        """Whether a progress bar is on the screen, to be ended by `close`."""
-        return self._bar is not None
+    def follows_progress(self) -> bool:
+        """Whether an execution has shown progress, and is to be ended by `end`."""
+        return self._bar is not None or bool(self._shown_percent)
 
     def emit(self, event: Event) -> None:
         """Show one event."""
@@ -64,27 +65,35 @@ class ConsoleLogger:
             elif not isinstance(event, DevEvent) or self._debug:
                 self._write_line(stream, self._format(event), str(getattr(event, "level", "info")))
 
-    def close(self) -> None:
-        """End the progress bar, leaving its last state on the screen."""
+    def end(self, job_id: str) -> None:
+        """End the progress of one execution, leaving its last state on the screen."""
         with self._lock:
-            bar, self._bar = self._bar, None
-            self._shown_percent.clear()
-            if bar is not None:
+            self._shown_percent.pop(job_id, None)
+            if self._bar is not None and self._bar_job == job_id:
+                bar, self._bar = self._bar, None
                 bar.close()
+
+    def close(self) -> None:
+        """End the progress of all executions."""
+        with self._lock:
+            for job_id in [*self._shown_percent, self._bar_job]:
+                self.end(job_id)
 
     def _show_progress(self, event: ProgressEvent, stream: TextIO) -> None:
         # Under a debugger the prompt has the screen, and a line that moves would fight with it.
-        if is_live_terminal(self._real(stream)) and sys.gettrace() is None:
+        # One bar is enough: while it is one execution's, another one's progress is lines.
+        mine = self._bar is None or self._bar_job == event.job_id
+        if mine and is_live_terminal(self._real(stream)) and sys.gettrace() is None:
             if self._bar is None:
                 from synapse_local.progress_bar import ProgressBar  # tqdm takes longer to import than the rest
 
-                self._bar = ProgressBar(stream)
+                self._bar, self._bar_job = ProgressBar(stream), event.job_id
             self._bar.show(event.step, event.current, event.total)
             return
         percent = int(event.fraction * 100)
-        shown, total = self._shown_percent.get(event.step, (-1, event.total))
-        if percent != shown or total != event.total:  # at most a hundred lines for a step
-            self._shown_percent[event.step] = (percent, event.total)
+        steps = self._shown_percent.setdefault(event.job_id, {})
+        if steps.get(event.step) != (percent, event.total):  # at most a hundred lines for a step
+            steps[event.step] = (percent, event.total)
             name = f"{event.step} " if event.step else ""
             self._write_line(stream, f"progress {name}{event.current:g}/{event.total:g} ({percent}%)", "info")
 

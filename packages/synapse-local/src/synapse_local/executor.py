@@ -88,8 +88,8 @@ class LocalExecutor(StatedCapabilities):
         try:
             return run_action(resolved, params, ctx)
         finally:
-            if self._console is not None and self._console.has_open_bar:
-                self._console.close()
+            if self._console is not None and self._console.follows_progress:
+                self._console.end(ctx.job_id)
 
     async def execute_async(self, action: ActionLike, params: Any = None) -> Any:
         """Do what `execute` does without blocking the running event loop."""
@@ -97,8 +97,8 @@ class LocalExecutor(StatedCapabilities):
         try:
             return await run_action_async(self._resolve(action), params, ctx)
         finally:
-            if self._console is not None and self._console.has_open_bar:
-                self._console.close()
+            if self._console is not None and self._console.follows_progress:
+                self._console.end(ctx.job_id)
 
     def _resolve(self, action: ActionLike) -> ResolvedAction:
         known, resolved = self._last  # read at once: another thread may replace it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from typing import Any, TextIO, cast
 
@@ -20,9 +21,9 @@ class _QuietTqdm(tqdm):  # type: ignore[type-arg]  # generic in the stubs only
 class ProgressBar:
     """One bar for the current step; an earlier step's bar stays above it in its last state.
 
-    While it is up, ``sys.stdout`` and ``sys.stderr`` are wrapped if they are this terminal: anything
-    written through them, a debugger's prompt too, first clears the bar, which comes back with
-    the next progress.
+    While any bar is up, ``sys.stdout`` and ``sys.stderr`` are wrapped if they are a terminal: anything
+    written through them, a debugger's prompt too, first clears the bars, which come back with the
+    next progress. All methods may be called from any thread.
 
     Args:
         stream: The terminal.
@@ -37,47 +38,43 @@ class ProgressBar:
         self._bar: Any = None
         self._on_screen = False
         self._drawn_at = 0.0
-        self._replaced: dict[str, tuple[Any, Any]] = {}
-        for name in ("stdout", "stderr"):
-            original = getattr(sys, name)
-            if _same_terminal(original, self.stream):
-                wrapper = _StepsAside(original, self)
-                self._replaced[name] = (original, wrapper)
-                setattr(sys, name, wrapper)
+        _screen.enter(self)
 
     def show(self, step: str | None, current: float, total: float) -> None:
         """Move the bar, and draw it unless that was done a moment ago."""
-        if self._bar is None or step != self._step:
-            self._finish_step()
-            self._step = step
-            self._bar = _QuietTqdm(
-                total=total, desc=step, file=self.stream, dynamic_ncols=True, leave=True, mininterval=0, unit=""
-            )
-            self._drawn_at = 0.0
-        self._bar.n, self._bar.total = current, total
-        now = time.monotonic()
-        if now - self._drawn_at >= _SECONDS_BETWEEN_DRAWS or current >= total:
-            self._drawn_at = now
-            self.redraw()
+        with _screen.lock:
+            if self._bar is None or step != self._step:
+                self._finish_step()
+                self._step = step
+                self._bar = _QuietTqdm(
+                    total=total, desc=step, file=self.stream, dynamic_ncols=True, leave=True, mininterval=0, unit=""
+                )
+                self._drawn_at = 0.0
+            self._bar.n, self._bar.total = current, total
+            now = time.monotonic()
+            if now - self._drawn_at >= _SECONDS_BETWEEN_DRAWS or current >= total:
+                self._drawn_at = now
+                self.redraw()
 
     def redraw(self) -> None:
         """Draw the bar where the cursor is."""
-        if self._bar is not None:
-            self._bar.refresh()
-            self._on_screen = True
+        with _screen.lock:
+            if self._bar is not None:
+                self._bar.refresh()
+                self._on_screen = True
 
     def clear(self) -> None:
         """Take the bar off the screen until it is drawn again."""
-        if self._on_screen:
-            self._on_screen = False
-            self._bar.clear()
+        with _screen.lock:
+            if self._on_screen:
+                self._on_screen = False
+                self._bar.clear()
 
     def close(self) -> None:
-        """Leave the last state on the screen and give the streams back."""
-        self._finish_step()
-        for name, (original, wrapper) in self._replaced.items():
-            if getattr(sys, name) is wrapper:  # else somebody replaced it after us, and will restore it
-                setattr(sys, name, original)
+        """Leave the last state on the screen and give the streams back; a second call does nothing."""
+        with _screen.lock:
+            self._finish_step()
+            _screen.leave(self)
 
     def _finish_step(self) -> None:
         if self._bar is not None:
@@ -85,27 +82,67 @@ class ProgressBar:
             self._bar, self._on_screen = None, False
 
 
-class _StepsAside:
-    """A stream that clears the bar before anything is written."""
+class _Screen:
+    """The bars that are up in this process, and the streams that are wrapped while there is one."""
 
-    def __init__(self, wrapped: TextIO, bar: ProgressBar) -> None:
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self._bars: list[ProgressBar] = []
+        self._replaced: dict[str, tuple[Any, Any]] = {}
+
+    def enter(self, bar: ProgressBar) -> None:
+        """Take note of a bar; the first one wraps the streams."""
+        with self.lock:
+            self._bars.append(bar)
+            for name in ("stdout", "stderr"):
+                original = getattr(sys, name)
+                if not isinstance(original, _StepsAside) and _same_terminal(original, bar.stream):
+                    wrapper = _StepsAside(original, self)
+                    self._replaced[name] = (original, wrapper)
+                    setattr(sys, name, wrapper)
+
+    def leave(self, bar: ProgressBar) -> None:
+        """Forget a bar; the last one gives the streams back."""
+        with self.lock:
+            if bar in self._bars:
+                self._bars.remove(bar)
+            if not self._bars:
+                for name, (original, wrapper) in self._replaced.items():
+                    if getattr(sys, name) is wrapper:  # else somebody replaced it after us, and will restore it
+                        setattr(sys, name, original)
+                self._replaced.clear()
+
+    def clear(self) -> None:
+        """Take all bars off the screen."""
+        with self.lock:
+            for bar in self._bars:
+                bar.clear()
+
+
+class _StepsAside:
+    """A stream that clears the bars before anything is written."""
+
+    def __init__(self, wrapped: TextIO, screen: _Screen) -> None:
         self.wrapped = wrapped
-        self._bar = bar
+        self._screen = screen
 
     def write(self, text: str) -> int:
-        self._bar.clear()
+        self._screen.clear()
         return self.wrapped.write(text)
 
     def writelines(self, lines: Any) -> None:
-        self._bar.clear()
+        self._screen.clear()
         self.wrapped.writelines(lines)
 
     def flush(self) -> None:
-        self._bar.clear()  # input() flushes before it writes its prompt past Python's streams
+        self._screen.clear()  # input() flushes before it writes its prompt past Python's streams
         self.wrapped.flush()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.wrapped, name)
+
+
+_screen = _Screen()
 
 
 def _same_terminal(stream: Any, terminal: TextIO) -> bool:

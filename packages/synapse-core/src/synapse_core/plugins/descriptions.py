@@ -50,11 +50,15 @@ class ExecutorDescription(Description):
         options: Keyword arguments of its constructor that callers may set.
         run_with: Whether running a plugin in this mode executes, returning the result, or
             submits, returning a job id.
+        needs: ``code`` where the action has to import in the calling process; ``reference`` where its
+            name is enough, because the code is found elsewhere: such an executor may be given an
+            `ActionReference`.
     """
 
     capabilities: Capabilities = field(default_factory=Capabilities)
     options: tuple[str, ...] = ("env", "job_id")
     run_with: Literal["execute", "submit"] = "execute"
+    needs: Literal["code", "reference"] = "code"
 
 
 class EngineDescription(Description):
