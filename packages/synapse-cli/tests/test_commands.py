@@ -1,10 +1,13 @@
 """The other commands, and commands and backends of other packages."""
 
 import json
+import os
+import sys
 import textwrap
 from pathlib import Path
 from typing import Any
 
+import pexpect
 import pytest
 
 
@@ -256,3 +259,75 @@ def test_completion_without_a_plugin_offers_nothing_and_says_nothing(synapse: An
     words = "synapse plugin run a"
     done = synapse(env={"_SYNAPSE_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": "3"})
     assert (done.stdout.strip(), done.stderr) == ("", "")
+
+
+# -- several packages under one name ----------------------------------------------------------
+
+TWICE = """
+from synapse_core import CommandDescription, ExecutorDescription, hookimpl
+
+@hookimpl
+def synapse_executors():
+    return [ExecutorDescription(name="twice", target="x:Y", options=())]
+
+@hookimpl
+def synapse_commands():
+    return [CommandDescription(name="greet", target="x:y", help="Greets.")]
+"""
+
+
+@pytest.fixture
+def twice(tmp_path: Path) -> dict[str, str]:
+    folders = [
+        write_distribution(tmp_path / name, name, f"{name}_plugin", TWICE)["PYTHONPATH"] for name in ("one", "two")
+    ]
+    return {"PYTHONPATH": ":".join(folders)}
+
+
+def test_a_mode_registered_twice_is_refused_naming_both_and_harms_no_other(
+    synapse: Any, plugin: Path, twice: dict[str, str]
+) -> None:
+    done = synapse("plugin", "run", "text", "--path", str(plugin), "--mode", "twice", env=twice)
+    assert done.returncode == 2
+    assert "one 1.2 and two 1.2" in done.stderr
+    assert synapse("plugin", "run", "text", "--path", str(plugin), env=twice).stdout == "just text\n"
+
+
+def test_on_a_terminal_the_mode_is_asked_for_with_local_first(plugin: Path, twice: dict[str, str]) -> None:
+    clean = {key: value for key, value in os.environ.items() if key not in ("CI", "NO_COLOR")}
+    child = pexpect.spawn(
+        sys.executable, ["-m", "synapse_cli", "plugin", "run", "text", "--path", str(plugin)],
+        env={**clean, **twice, "TERM": "xterm"}, encoding="utf-8", timeout=20, dimensions=(24, 80),
+    )  # fmt: skip
+    child.expect("local .*in this process")
+    child.expect(r"Where to run\?.*\[local\]: ")
+    child.sendline("")
+    child.expect("just text")
+
+
+def test_a_command_registered_twice_is_refused_naming_both(synapse: Any, twice: dict[str, str]) -> None:
+    assert "refused: registered by one 1.2 and two 1.2" in synapse("--help", env=twice).stdout
+    done = synapse("greet", env=twice)
+    assert (done.returncode, "one 1.2 and two 1.2" in done.stderr) == (2, True)
+
+
+def test_settings_for_a_mode_without_any_are_a_usage_error(synapse: Any, plugin: Path, tmp_path: Path) -> None:
+    code = TWICE.replace('"twice"', '"plain"')
+    env = write_distribution(tmp_path / "site", "plain", "plain_plugin", code)
+    given = synapse("plugin", "run", "text", "--path", str(plugin), "--mode", "plain", "--env", "A=1", env=env)
+    assert (given.returncode, "--env has no meaning with mode 'plain'" in given.stderr) == (2, True)
+    configured = synapse("plugin", "run", "text", "--path", str(plugin), "--mode", "plain", env=env)
+    assert (configured.returncode, "GREETING" in configured.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(("env", "colored"), [({}, True), ({"NO_COLOR": "1"}, False)])
+def test_errors_are_colored_on_a_terminal_unless_that_is_unwanted(
+    tmp_path: Path, env: dict[str, str], colored: bool
+) -> None:
+    clean = {key: value for key, value in os.environ.items() if key not in ("CI", "NO_COLOR")}
+    child = pexpect.spawn(
+        sys.executable, ["-m", "synapse_cli", "plugin", "run", "text", "--path", str(tmp_path)],
+        env={**clean, **env, "TERM": "xterm"}, encoding="utf-8", timeout=20,
+    )  # fmt: skip
+    child.expect(pexpect.EOF)
+    assert ("\x1b[31m" in str(child.before)) is colored

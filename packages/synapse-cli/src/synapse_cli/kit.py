@@ -21,6 +21,7 @@ __all__ = [
     "error_document",
     "exit_code_of",
     "json_option",
+    "label",
     "print_data",
     "print_error",
     "print_json",
@@ -42,6 +43,11 @@ def json_option(command: F) -> F:
 def talk(text: str) -> None:
     """Say something to the person, on stderr."""
     click.echo(text, err=True)
+
+
+def label(word: str, color: str) -> str:
+    """Return ``word: `` in a color, unless ``NO_COLOR`` is set; click takes it away where there is no terminal."""
+    return f"{word}: " if os.environ.get("NO_COLOR") else click.style(f"{word}: ", fg=color, bold=True)
 
 
 def print_data(text: str) -> None:
@@ -93,7 +99,7 @@ def print_error(error: PluginError, *, debug: bool = True) -> None:
         talk(error.traceback.rstrip())
     if not debug and not isinstance(error, ValidationError):
         text = text.partition("\n")[0]
-    talk(click.style("error: ", fg="red", bold=True) + text)
+    talk(label("error", "red") + text)
 
 
 def own_frames(traceback: str) -> str:

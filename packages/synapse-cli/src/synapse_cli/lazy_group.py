@@ -23,11 +23,13 @@ class LazyCommand:
         target: ``module:object``.
         help: One line, for the list.
         aliases: Further names, which the list leaves out.
+        refusal: Why it is not to be run; empty where it may be.
     """
 
     target: str
     help: str
     aliases: tuple[str, ...] = ()
+    refusal: str = ""
 
 
 class LazyGroup(click.Group):
@@ -58,6 +60,8 @@ class LazyGroup(click.Group):
         entry = self.table.get(cmd_name) or self._by_alias().get(cmd_name)
         if entry is None:
             return None
+        if entry.refusal:
+            raise click.ClickException(entry.refusal)
         module_name, _, attribute = entry.target.partition(":")
         if not module_name.startswith("synapse_cli."):
             gc.enable()  # see synapse_cli.main

@@ -26,6 +26,9 @@ def _commands() -> Mapping[str, LazyCommand]:
         for command in registry.commands()
         if command.name not in _BUILT_IN
     }
+    for name, packages in registry.duplicate_commands().items():
+        refusal = f"the command {name!r} is registered twice, by {packages}; uninstall one of them"
+        contributed[name] = LazyCommand("", f"(refused: registered by {packages})", refusal=refusal)
     return {**_BUILT_IN, **dict(sorted(contributed.items()))}
 
 

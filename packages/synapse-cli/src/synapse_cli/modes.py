@@ -23,6 +23,7 @@ _OPTION_NAMES = {
     "host": "--host",
     "token": "--token",
     "include_sdk": "--debug-sdk",
+    "env": "--env",
 }
 
 
@@ -34,7 +35,7 @@ def choose_mode(mode: str | None) -> ExecutorDescription:
         BackendMissingError: Its package is not installed.
     """
     if mode is None:
-        installed = sorted(row.name for row in registry.executors())
+        installed = {executor.name: executor.help for executor in registry.executors()}
         mode = _ask(installed) if len(installed) > 1 and _is_attended() else "local"
     return registry.find_executor(mode)
 
@@ -43,10 +44,10 @@ def _is_attended() -> bool:
     return sys.stdin.isatty() and sys.stderr.isatty() and not os.environ.get("CI")
 
 
-def _ask(installed: list[str]) -> str:
-    names = ["local", *(name for name in installed if name != "local")]
+def _ask(installed: Mapping[str, str]) -> str:
+    names = ["local", *sorted(installed.keys() - {"local"})]
     for name in names:
-        talk(f"  {name:<10} {registry.find_executor(name).help}")
+        talk(f"  {name:<10} {installed.get(name, '')}".rstrip())
     answer: str = click.prompt("Where to run?", type=click.Choice(names), default=names[0], err=True)
     return answer
 

@@ -15,6 +15,7 @@ from synapse_cli.kit import (
     error_document,
     exit_code_of,
     json_option,
+    label,
     print_data,
     print_error,
     print_json,
@@ -89,12 +90,12 @@ def run(
             given["path"] = infer_path
         environment = parse_environment(variables)
         description = choose_mode(mode)
-        arguments = executor_arguments(description, backend_options)
+        arguments = executor_arguments(description, {**backend_options, "env": environment or None})
         discovery = _discover(find_plugin(path, plugin_code))
         if action == "infer" and infer_path is None:
             _default_path(discovery, given)
         with stdout_is_talk() if as_json else nullcontext():
-            result = _run(discovery, action, given, environment, description, arguments, debug)
+            result = _run(discovery, action, given, description, arguments, debug)
     except PluginError as error:
         print_error(error, debug=debug)
         _suggest_params(error)
@@ -118,7 +119,7 @@ def _discover(plugin: Path | str) -> PluginDiscovery:
         warnings.simplefilter("ignore", ConfigWarning)  # shown below, without Python's file and line
         discovery = discover(plugin)
     for warning in discovery.warnings:
-        talk(click.style("warning: ", fg="yellow") + warning)
+        talk(label("warning", "yellow") + warning)
     return discovery
 
 
@@ -144,15 +145,12 @@ def _run(
     discovery: PluginDiscovery,
     action: str,
     params: dict[str, Any],
-    environment: dict[str, str],
     description: ExecutorDescription,
     arguments: dict[str, Any],
     debug: bool,
 ) -> Any:
     from synapse_core.runner import run_plugin
 
-    if environment:
-        arguments["env"] = environment
     if "debug" in description.options:
         arguments["debug"] = debug
     gc.enable()

@@ -13,6 +13,8 @@ import click
 
 __all__ = ["parse_environment", "parse_json", "parse_params", "parse_settings"]
 
+_SHOWN_AROUND = 20
+
 
 def parse_params(text: str | None) -> dict[str, Any]:
     """Read ``--params``: JSON, ``@file`` (YAML or JSON), or ``-`` for standard input.
@@ -45,9 +47,12 @@ def parse_json(text: str, option: str) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         line = text.splitlines()[error.lineno - 1] if text.splitlines() else ""
+        # Only what is around the place: params may hold a secret, and terminals are narrow.
+        start = max(0, error.colno - 1 - _SHOWN_AROUND)
+        excerpt = line[start : error.colno - 1 + _SHOWN_AROUND]
         raise click.UsageError(
             f"{option} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}\n"
-            f"  {line}\n  {' ' * (error.colno - 1)}^\n"
+            f"  {excerpt}\n  {' ' * (error.colno - 1 - start)}^\n"
             f"Write {option} '{{\"name\": 1}}' in single quotes, or {option} @file.yaml"
         ) from None
 
@@ -70,7 +75,8 @@ def parse_settings(settings: Sequence[str], params: dict[str, Any]) -> dict[str,
 
 def _with(mapping: Any, path: list[str], value: Any, setting: str) -> dict[str, Any]:
     if not isinstance(mapping, dict):
-        raise click.UsageError(f"--set {setting!r}: {path[0]!r} would be inside a {_kind(mapping)}, not a mapping")
+        key = setting.partition("=")[0]
+        raise click.UsageError(f"--set {key}=…: {path[0]!r} would be inside a {_kind(mapping)}, not a mapping")
     key, *rest = path
     return {**mapping, key: _with(mapping.get(key, {}), rest, value, setting) if rest else value}
 

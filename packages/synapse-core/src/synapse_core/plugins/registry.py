@@ -91,6 +91,14 @@ class Registry:
         """Return the usable commands."""
         return self._usable(CommandDescription)
 
+    def duplicate_commands(self) -> dict[str, str]:
+        """Return the names that several packages give to a command, with those packages."""
+        owners: dict[str, list[str]] = {}
+        for row in self.rows():
+            if isinstance(row.description, CommandDescription) and not row.error:
+                owners.setdefault(row.name, []).append(f"{row.distribution} {row.version}")
+        return {name: " and ".join(packages) for name, packages in owners.items() if len(packages) > 1}
+
     def checks(self) -> list[CheckDescription]:
         """Return the usable checks."""
         return self._usable(CheckDescription)
