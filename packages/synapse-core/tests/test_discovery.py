@@ -116,7 +116,8 @@ def test_models_and_types_are_had_from_the_action(plugin: Path) -> None:
     assert params is not None
     assert list(params.model_fields) == ["epochs"]
     assert discovery.get_action_result_model("train").__name__ == "Result"  # type: ignore[union-attr]
-    assert discovery.get_action_output_type("train") == "weights"
+    assert discovery.resolve("train").output_type == "weights"
+    assert discovery.get_action_output_type("train") is None  # the config does not say, and nothing is imported
     assert discovery.get_action_ui_schema("train")["properties"]["epochs"]["type"] == "integer"
     assert discovery.get_action_ui_schema("infer") == {"type": "object", "properties": {}}
     assert discovery.get_action_params_model("infer") is None

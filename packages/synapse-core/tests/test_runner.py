@@ -1,5 +1,6 @@
 """`run_plugin` finds the plugin however it is named, and gives the action its settings in the documented order."""
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -12,14 +13,19 @@ from synapse_core.actions import BaseAction
 from synapse_core.discovery import PluginDiscovery
 from synapse_core.environment import PluginEnvironment
 from synapse_core.errors import (
+    ActionLoadError,
     ActionNotFoundError,
+    CapabilityError,
     ExecutionError,
     PluginNotFoundError,
     UnknownBackendError,
     ValidationError,
 )
+from synapse_core.model.references import ActionReference, PluginReference
 from synapse_core.plugins.descriptions import ExecutorDescription
-from synapse_core.runner import ExecutionMode, discover, run_plugin, with_plugin_settings
+from synapse_core.plugins.registry import registry
+from synapse_core.plugins.rows import Row
+from synapse_core.runner import ExecutionMode, discover, run_plugin
 
 CONFIG = """\
 code: runner-plugin
@@ -161,16 +167,94 @@ def test_params_may_be_an_instance_of_the_model() -> None:
     assert run_plugin(action_cls=Own, params=Params(n=3)) == 3  # type: ignore[arg-type]
 
 
-def test_an_executor_is_given_only_the_plugins_settings_that_it_takes(plugin: Path) -> None:
-    discovery = PluginDiscovery.from_path(plugin)
-    plain = ExecutorDescription(name="x", target="a:b", options=())
-    packing = ExecutorDescription(name="x", target="a:b", options=("env", "working_dir"))
-    assert with_plugin_settings({}, discovery, plain) == {}
-    assert with_plugin_settings({}, discovery, packing) == {
+RECORDING_EXECUTOR = """
+made = []
+
+
+class Executor:
+    def __init__(self, **arguments):
+        self.arguments = arguments
+        made.append(self)
+
+    def execute(self, action, params, **kwargs):
+        self.action, self.params = action, params
+        return "executed"
+
+    def submit(self, action, params):
+        self.action, self.params = action, params
+        return "job-1"
+"""
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Register an executor that keeps what it is given; returns a function that registers it and a list of those made."""
+    (tmp_path / "recording_executor.py").write_text(RECORDING_EXECUTOR)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "recording_executor", raising=False)
+
+    def register(**facts: Any) -> list[Any]:
+        description = ExecutorDescription(name="elsewhere", target="recording_executor:Executor", **facts)
+        monkeypatch.setattr(registry, "_rows", [Row("elsewhere", "synapse_executors", "acme", "1", description)])
+        made: list[Any] = importlib.import_module("recording_executor").made
+        return made
+
+    return register
+
+
+def test_an_executor_is_given_the_plugins_settings_that_it_takes_below_those_of_the_call(
+    plugin: Path, elsewhere: Any
+) -> None:
+    (plugin / "config.yaml").write_text(
+        CONFIG.replace("train: {", "train: {resources: {num_gpus: 0.5, memory: 1000}, ")
+        + "package_manager: uv\nruntime_env: {pip: [x]}\n"
+    )
+    made = elsewhere(options=("env", "working_dir", "num_gpus", "package_manager", "runtime_env"))
+    run_plugin(plugin, "train", {"epochs": 1}, mode="elsewhere")
+    assert made[-1].arguments == {
         "env": {"SHARED": "config", "ONLY_CONFIG": 5, "TYPED": True},
         "working_dir": plugin,
+        "num_gpus": 0.5,
+        "package_manager": "uv",
+        "runtime_env": {"pip": ["x"]},
     }
-    assert with_plugin_settings({"working_dir": "mine"}, discovery, packing)["working_dir"] == "mine"
-    given = {"env": {"SHARED": "call"}}
-    assert with_plugin_settings(given, discovery, packing)["env"]["SHARED"] == "call"
-    assert given == {"env": {"SHARED": "call"}}
+    given = {"SHARED": "call"}
+    run_plugin(plugin, "train", {"epochs": 1}, mode="elsewhere", env=given, num_gpus=2, working_dir="mine")
+    arguments = made[-1].arguments
+    assert (arguments["env"]["SHARED"], arguments["num_gpus"], arguments["working_dir"]) == ("call", 2, "mine")
+    assert given == {"SHARED": "call"}
+
+
+def test_settings_that_an_executor_cannot_pass_on_are_refused_by_name(plugin: Path, elsewhere: Any) -> None:
+    elsewhere(options=())
+    with pytest.raises(CapabilityError, match="ONLY_CONFIG"):
+        run_plugin(plugin, "train", {"epochs": 1}, mode="elsewhere")
+
+
+def test_an_executor_learns_where_the_action_comes_from(plugin: Path, elsewhere: Any) -> None:
+    made = elsewhere(options=("env",), run_with="submit")
+    assert run_plugin(plugin, "train", {"epochs": 1}, mode="elsewhere") == "job-1"
+    action = made[-1].action
+    assert (action.name, action.entrypoint) == ("train", "plugin.train:TrainAction")
+    assert action.plugin == PluginReference("runner-plugin", str(plugin))
+
+
+def test_where_the_code_is_elsewhere_its_name_is_enough(plugin: Path, elsewhere: Any) -> None:
+    (plugin / "plugin" / "train.py").write_text("import something_that_only_the_worker_has")
+    made = elsewhere(options=("env",), needs="reference")
+    run_plugin(plugin, "train", {"epochs": 1}, mode="elsewhere")
+    reference = PluginReference("runner-plugin", str(plugin))
+    assert made[-1].action == ActionReference("train", reference, "plugin.train:TrainAction")
+    run_plugin("not_here_at_all", "train", {"epochs": 1}, mode="elsewhere")
+    assert made[-1].action == ActionReference("train", PluginReference("not_here_at_all"))
+    with pytest.raises(ActionNotFoundError):
+        run_plugin(plugin, "trian", {}, mode="elsewhere")
+
+
+def test_where_the_code_is_needed_its_name_is_not_enough(plugin: Path, elsewhere: Any) -> None:
+    (plugin / "plugin" / "train.py").write_text("import something_that_only_the_worker_has")
+    elsewhere(options=("env",))
+    with pytest.raises(ActionLoadError, match="something_that_only_the_worker_has"):
+        run_plugin(plugin, "train", {"epochs": 1}, mode="elsewhere")
+    with pytest.raises(PluginNotFoundError):
+        run_plugin("not_here_at_all", "train", {"epochs": 1}, mode="elsewhere")

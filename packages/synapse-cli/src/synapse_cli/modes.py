@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +11,7 @@ import click
 from synapse_cli.kit import talk
 from synapse_core.plugins.descriptions import ExecutorDescription
 from synapse_core.plugins.registry import KNOWN_EXECUTORS, registry
+from synapse_core.terminal import is_ci
 
 __all__ = ["choose_mode", "executor_arguments"]
 
@@ -41,7 +41,7 @@ def choose_mode(mode: str | None) -> ExecutorDescription:
 
 
 def _is_attended() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty() and not os.environ.get("CI")
+    return sys.stdin.isatty() and sys.stderr.isatty() and not is_ci()
 
 
 def _ask(installed: Mapping[str, str]) -> str:

@@ -223,7 +223,7 @@ class PluginDiscovery:
             ) from error
 
     def get_action_method(self, name: str) -> RunMethod | str:
-        """Return how a backend should prefer to run the action. Default: ``task``."""
+        """Return how a backend should prefer to run the action, as its config says. Default: ``task``."""
         return self.get_action_config(name).method or RunMethod.TASK
 
     def get_action_params_model(self, name: str) -> type[BaseModel] | None:
@@ -235,12 +235,12 @@ class PluginDiscovery:
         return self.resolve(name).result_model
 
     def get_action_input_type(self, name: str) -> str | list[str] | None:
-        """Return what the action takes: from the config, else from the action itself."""
-        return self.get_action_config(name).input_type or self._stated(name, "input_type")
+        """Return what the action takes, as its config says; what the action says itself is in `resolve`."""
+        return self.get_action_config(name).input_type
 
     def get_action_output_type(self, name: str) -> str | list[str] | None:
-        """Return what the action makes: from the config, else from the action itself."""
-        return self.get_action_config(name).output_type or self._stated(name, "output_type")
+        """Return what the action makes, as its config says; what the action says itself is in `resolve`."""
+        return self.get_action_config(name).output_type
 
     def get_action_ui_schema(self, name: str) -> Any:
         """Return what a form for the params is made from: the config's ``ui_schema``, else the model's JSON Schema."""
@@ -258,13 +258,6 @@ class PluginDiscovery:
 
     def __repr__(self) -> str:
         return f"PluginDiscovery({self.code!r}, actions={self.list_actions()})"
-
-    def _stated(self, name: str, attribute: str) -> str | None:
-        try:
-            value: str | None = getattr(self.resolve(name), attribute)
-        except ActionLoadError:
-            return None
-        return value
 
     def _where(self) -> str:
         return str(self.folder / CONFIG_NAMES[0]) if self.folder else self.code

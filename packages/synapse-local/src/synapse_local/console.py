@@ -18,6 +18,7 @@ from synapse_core.ports.events import (
     ProgressEvent,
     VisualizationEvent,
 )
+from synapse_core.terminal import is_live_terminal
 
 if TYPE_CHECKING:
     from synapse_local.progress_bar import ProgressBar
@@ -143,13 +144,3 @@ def _pairs(data: Any) -> str:
 
 def _short(value: Any) -> str:
     return f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def is_live_terminal(stream: TextIO) -> bool:
-    """Say whether a moving line makes sense on `stream`."""
-    if os.environ.get("TERM") == "dumb" or os.environ.get("CI"):
-        return False
-    try:
-        return stream.isatty()
-    except (AttributeError, ValueError):  # no such method, or closed
-        return False

@@ -14,13 +14,14 @@ from synapse_core.plugins.rows import Row
 __all__ = ["installed_rows"]
 
 _FORMAT = 1
+_TABLES_KEPT = 20
 _METADATA = (".dist-info", ".egg-info")
 
 
 def installed_rows(*, fresh: bool = False) -> list[Row]:
     """Return what is installed; from disk where nothing was installed or edited since, unless `fresh`."""
-    file = _table_file()
     state = _metadata_state()
+    file = _table_file(state)
     if file is not None and not fresh and (known := _read(file, state)) is not None:
         return known
     from synapse_core.plugins.scan import scan_backends
@@ -36,18 +37,27 @@ def installed_rows(*, fresh: bool = False) -> list[Row]:
         }
         with contextlib.suppress(OSError):  # a full or read-only disk costs time, nothing else
             write_atomically(file, json.dumps(table).encode())
+            _forget_oldest(os.path.dirname(file))
     return rows
 
 
-def _table_file() -> str | None:
+def _table_file(state: list[list[Any]]) -> str | None:
     cache = cache_folder()
     if cache is None:
         return None
-    # One table per environment; crc32 needs no import of hashlib.
-    from zlib import crc32
+    # One table per environment: folders of sys.path without packages, a script's own say, make no other.
+    from zlib import crc32  # needs no import of hashlib
 
-    which = crc32("\0".join([sys.prefix, sys.version, *sys.path]).encode())
+    places = sorted({os.path.dirname(path) for path, _ in state})
+    which = crc32("\0".join([sys.prefix, sys.version, *places]).encode("utf-8", "surrogateescape"))
     return os.path.join(cache, "backends", f"{which:08x}.json")
+
+
+def _forget_oldest(folder: str) -> None:
+    with contextlib.suppress(OSError):  # another process is at it too
+        tables = sorted(os.scandir(folder), key=lambda entry: entry.stat().st_mtime_ns, reverse=True)
+        for table in tables[_TABLES_KEPT:]:
+            os.unlink(table.path)
 
 
 def _metadata_state() -> list[list[Any]]:
