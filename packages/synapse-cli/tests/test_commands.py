@@ -331,3 +331,24 @@ def test_errors_are_colored_on_a_terminal_unless_that_is_unwanted(
     )  # fmt: skip
     child.expect(pexpect.EOF)
     assert ("\x1b[31m" in str(child.before)) is colored
+
+
+def test_what_a_backend_prints_at_import_is_talk(synapse: Any, tmp_path: Path) -> None:
+    env = write_distribution(tmp_path / "site", "chatty", "chatty_plugin", "print('hello from chatty')")
+    done = synapse("executors", "--json", env=env)
+    assert json.loads(done.stdout)
+    assert "hello from chatty" in done.stderr
+
+
+def test_a_command_that_does_not_load_spoils_completion_of_no_other(synapse: Any, acme: dict[str, str]) -> None:
+    words = {"_SYNAPSE_COMPLETE": "bash_complete", "COMP_WORDS": "synapse ", "COMP_CWORD": "1"}
+    offered = {line.partition(",")[2] for line in synapse(env={**acme, **words}).stdout.splitlines()}
+    assert {"acme", "acme-broken", "plugin", "executors"} <= offered
+
+
+def test_an_executor_that_fails_by_itself_is_said_to_be_at_fault(synapse: Any, plugin: Path, tmp_path: Path) -> None:
+    engine = ACME_ENGINE.replace("return {", "raise KeyError({").replace("self.gpus}", "self.gpus})")
+    env = write_distribution(tmp_path / "site", "acme", "acme_plugin", ACME, acme_engine=engine, acme_commands="")
+    done = synapse("plugin", "run", "text", "--path", str(plugin), "-m", "acme", "--json", env=env)
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["error"]["message"].startswith("mode 'acme' failed by itself: KeyError")

@@ -337,3 +337,164 @@ def test_a_reader_that_goes_away_is_no_error(plugin: Path) -> None:
     run = f"{sys.executable} -m synapse_cli plugin run echo --path {plugin} --params '{{\"a\": 1}}' | true"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", run], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+# -- things that go wrong around an action ----------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--set", "d=2024-13-45"],
+        ["--params", "@dated.yaml"],
+        ["--params", '{"a": ' + "9" * 5000 + "}"],
+        ["--set", "a=" + "9" * 5000],
+        ["--params", "[" * 100_000],
+        ["--set", "a=" + "[" * 5000],
+        ["--params", "@~nosuchuser/x"],
+        ["--gpus", "nan"],
+        ["--gpus", "inf"],
+        ["--set", "a[1]=2"],
+        ["--set", "[0]=2"],
+        ["--set", "a]=2"],
+    ],
+    ids=lambda arguments: " ".join(arguments)[:24],
+)
+def test_odd_values_are_usage_errors(synapse: Any, plugin: Path, tmp_path: Path, arguments: list[str]) -> None:
+    (tmp_path / "dated.yaml").write_text("a: 2024-13-45")
+    done = synapse("plugin", "run", "echo", "--path", str(plugin), *arguments)
+    assert (done.returncode, "Traceback" in done.stderr, done.stdout) == (2, False, "")
+
+
+def test_a_json_file_is_read_as_json(synapse: Any, plugin: Path, tmp_path: Path) -> None:
+    document = '{\n\t"a": 1e-3, "b": "\\ud83d\\ude00", "c": "no"}'
+    for name in ("params.json", "params.yaml"):
+        (tmp_path / name).write_text(document)
+        done = synapse("plugin", "run", "echo", "--path", str(plugin), "--params", f"@{name}")
+        assert json.loads(done.stdout) == {"a": 0.001, "b": "😀", "c": "no"}
+    done = synapse("plugin", "run", "echo", "--path", str(plugin), "--params", "-", stdin=document)
+    assert json.loads(done.stdout)["a"] == 0.001
+
+
+def test_input_may_be_a_file_too(synapse: Any, plugin: Path, tmp_path: Path) -> None:
+    (tmp_path / "numbers.yaml").write_text("[1, 2]")
+    done = synapse("plugin", "run", "infer", "--path", str(plugin), "--input", "@numbers.yaml")
+    assert json.loads(done.stdout)["input"] == [1.0, 2.0]
+
+
+def test_set_reaches_into_lists(synapse: Any, plugin: Path) -> None:
+    settings = ["--set", "layers[0].width=4", "--set", "layers[1].width=1e3", "--set", "layers[0].bias=true"]
+    done = synapse("plugin", "run", "echo", "--path", str(plugin), *settings)
+    assert json.loads(done.stdout) == {"layers": [{"width": 4, "bias": True}, {"width": 1000.0}]}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--params", '{"db": "x"}', "--set", "db.password=hunter2"],
+        ["--set", "password hunter2"],
+        ["--set", "password=[hunter2"],
+        ["--params", '{"password": "hunter2",}'],
+    ],
+)
+def test_no_secret_is_shown_in_a_usage_error(synapse: Any, plugin: Path, arguments: list[str]) -> None:
+    done = synapse("plugin", "run", "echo", "--path", str(plugin), *arguments)
+    assert (done.returncode, "hunter2" in done.stderr) == (2, False)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["plugin", "list", "--path", "nowhere"], 5),
+        (["plugin", "show", "zzz"], 5),
+        (["plugin", "run", "text", "--params", "{"], 2),
+        (["plugin", "run", "text", "--gpus", "1"], 2),
+        (["plugin", "run", "broken"], 1),
+        (["plugin", "run", "add"], 3),
+    ],
+)
+def test_every_failure_is_a_document_with_json(synapse: Any, plugin: Path, arguments: list[str], code: int) -> None:
+    done = synapse(*arguments, "--json", cwd=plugin)
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["status"]) == (code, "failed")
+    assert document["error"]["message"]
+
+
+STREAMS = {
+    "replaces stdout": "sys.stdout = io.StringIO()",
+    "redirects stdout to a file": "sys.stdout = open('elsewhere', 'w')",
+    "closes stdout": "sys.stdout.close()",
+    "closes stderr": "sys.stderr.close()",
+    "sets both to None": "sys.stdout = sys.stderr = None",
+    "closes the file descriptor": "os.close(1)",
+}
+
+
+@pytest.mark.parametrize("statement", STREAMS.values(), ids=STREAMS)
+@pytest.mark.parametrize("more", [[], ["--json"]], ids=["text", "json"])
+def test_a_result_is_printed_whatever_the_action_does_to_the_streams(
+    synapse: Any, plugin: Path, statement: str, more: list[str]
+) -> None:
+    code = f"import io, os, sys\n\n\ndef act(params, ctx):\n    {statement}\n    return {{'a': 1}}\n"
+    (plugin / "plugin" / "streams.py").write_text(code)
+    (plugin / "config.yaml").write_text("code: shop\nactions: {act: plugin.streams:act}\n")
+    done = synapse("plugin", "run", "act", "--path", str(plugin), *more)
+    document = json.loads(done.stdout)
+    assert (done.returncode, document["result"] if more else document) == (0, {"a": 1})
+
+
+def test_a_thread_left_behind_does_not_get_into_the_document(synapse: Any, plugin: Path) -> None:
+    (plugin / "plugin" / "late.py").write_text(
+        "import threading\n\n\ndef act(params, ctx):\n"
+        "    main = threading.main_thread()\n"
+        "    threading.Thread(target=lambda: (main.join(), print('late'))).start()\n"
+    )
+    (plugin / "config.yaml").write_text("code: shop\nactions: {act: plugin.late:act}\n")
+    done = synapse("plugin", "run", "act", "--path", str(plugin), "--json")
+    assert json.loads(done.stdout)["status"] == "succeeded"
+    assert "late" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments", [["plugin", "run", "text"], ["plugin", "run", "add", "--json"], ["plugin", "list"]]
+)
+@pytest.mark.parametrize("target", [">/dev/full", ">&-"])
+def test_output_that_cannot_be_written_is_a_failure_with_a_reason(
+    plugin: Path, arguments: list[str], target: str
+) -> None:
+    command = f"{sys.executable} -m synapse_cli {' '.join(arguments)} {target}"
+    done = subprocess.run(["bash", "-c", command], cwd=plugin, capture_output=True, text=True, check=False)
+    assert done.returncode in (1, 3)
+    assert "Traceback" not in done.stderr
+    assert "cannot be written" in done.stderr or done.returncode == 3
+
+
+def test_help_for_nobody_is_no_failure(plugin: Path) -> None:
+    command = f"{sys.executable} -m synapse_cli --help >&-"
+    done = subprocess.run(["bash", "-c", command], cwd=plugin, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_generator_is_refused_because_nothing_of_it_would_run(synapse: Any, plugin: Path) -> None:
+    (plugin / "plugin" / "lazy.py").write_text("def act(params, ctx):\n    yield 1\n")
+    (plugin / "config.yaml").write_text("code: shop\nactions: {act: plugin.lazy:act}\n")
+    done = synapse("plugin", "run", "act", "--path", str(plugin))
+    assert (done.returncode, "generator" in done.stderr) == (1, True)
+
+
+def test_several_plugins_of_one_code_are_an_error_that_lists_them(synapse: Any, plugin: Path) -> None:
+    for name in ("a", "b"):
+        (plugin.parent / name).mkdir()
+        (plugin.parent / name / "config.yaml").write_text("code: same\nactions: {}\n")
+    done = synapse("plugin", "run", "x", "-p", "same", cwd=plugin.parent)
+    assert done.returncode == 5
+    assert str(plugin.parent / "a") in done.stderr
+    assert str(plugin.parent / "b") in done.stderr
+
+
+def test_a_deleted_working_directory_is_a_clear_error(plugin: Path, tmp_path: Path) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    command = f"cd {gone} && rmdir {gone} && {sys.executable} -m synapse_cli plugin list"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, "has been deleted" in done.stderr) == (5, True)

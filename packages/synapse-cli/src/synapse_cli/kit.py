@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from typing import Any, TypeVar
 
 import click
@@ -22,11 +22,11 @@ __all__ = [
     "exit_code_of",
     "json_option",
     "label",
+    "own_streams",
     "print_data",
     "print_error",
     "print_json",
     "print_table",
-    "stdout_is_talk",
     "talk",
 ]
 
@@ -51,19 +51,35 @@ def label(word: str, color: str) -> str:
 
 
 def print_data(text: str) -> None:
-    """Print data, on stdout; that nobody reads it any more is no error."""
+    """Print data, on stdout; that nobody reads it any more is no error.
+
+    Raises:
+        OSError: It cannot be written: the disk is full, or stdout is closed.
+    """
+    if sys.stdout is None:
+        raise OSError("stdout is closed")
     try:
         click.echo(text)
     except BrokenPipeError:
-        silence_broken_pipe()
+        leave_stdout()
 
 
 def print_json(document: Any) -> None:
     """Print a document on stdout; what has no JSON form stands there as text, and stderr says so."""
     from synapse_core.json_types import to_json_types
+    from synapse_core.safe_text import shorten
 
     problems: list[str] = []
-    print_data(_as_json(to_json_types(document, problems)))
+    converted = to_json_types(document, problems)
+    try:
+        text = _as_json(converted)
+        text.encode()
+    except ValueError as error:  # an integer of thousands of digits, or half a character
+        import json
+
+        problems.append(str(error).partition(";")[0])
+        text = json.dumps(shorten(converted))
+    print_data(text)
     for problem in problems:
         talk(f"note: the output has no JSON form and is shown as text: {problem}")
 
@@ -135,19 +151,38 @@ def error_document(error: PluginError) -> dict[str, Any]:
 
 
 @contextmanager
-def stdout_is_talk() -> Iterator[None]:
-    """Send to stderr whatever is written to stdout inside, by Python, by C code, or by a child process."""
-    sys.stdout.flush()
-    kept = os.dup(1)
-    os.dup2(2, 1)
+def own_streams(*, stdout_is_talk: bool = False) -> Iterator[None]:
+    """Get stdout and stderr back as they were, whatever the code inside does to them.
+
+    Args:
+        stdout_is_talk: Send to stderr what is written to stdout inside, by Python, by C code or by a
+            child process.
+    """
+    streams = (sys.stdout, sys.stderr)
+    kept: dict[int, int] = {}
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        with suppress(OSError, ValueError, AttributeError):  # closed, or a test's that is no file
+            stream.flush()
+            if stream.fileno() == number:
+                kept[number] = os.dup(number)
+    if stdout_is_talk and 1 in kept and 2 in kept:
+        os.dup2(2, 1)
     try:
-        yield
+        with redirect_stdout(sys.stderr) if stdout_is_talk and 1 not in kept else nullcontext():
+            yield
     finally:
-        sys.stdout.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
+        with suppress(OSError, ValueError, AttributeError):
+            sys.stdout.flush()
+        for number, copy in kept.items():
+            os.dup2(copy, number)
+            os.close(copy)
+        sys.stdout, sys.stderr = (
+            open(number, "w", closefd=False) if stream is not None and stream.closed else stream  # noqa: SIM115
+            for number, stream in zip((1, 2), streams, strict=True)
+        )
 
 
-def silence_broken_pipe() -> None:
-    """Keep Python from complaining at exit that nobody reads stdout any more."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def leave_stdout(to: int | None = None) -> None:
+    """Send what is still written to stdout elsewhere: to nowhere, or to another file descriptor."""
+    with suppress(OSError, ValueError, AttributeError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY) if to is None else to, sys.stdout.fileno())

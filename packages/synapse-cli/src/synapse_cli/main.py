@@ -65,26 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _run(arguments: Sequence[str] | None) -> int:
     try:
         result = cli.main(args=arguments, prog_name="synapse", standalone_mode=False)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
         return result if isinstance(result, int) else 0
     except click.exceptions.Exit as exit_request:
         return exit_request.exit_code
-    except click.ClickException as error:
-        error.show()
-        return error.exit_code if error.exit_code != 1 else 2
-    except (KeyboardInterrupt, click.Abort):
-        click.echo("interrupted", err=True)
-        return 130
-    except BrokenPipeError:
-        from synapse_cli.kit import silence_broken_pipe
+    except BaseException as error:
+        from synapse_cli.failures import report_failure
 
-        silence_broken_pipe()
-        return 0
-    except Exception as error:
-        from synapse_cli.kit import exit_code_of, print_error
-        from synapse_core.errors import PluginError
-
-        if not isinstance(error, PluginError):
-            raise
-        print_error(error)
-        return exit_code_of(error)
+        return report_failure(error, as_json="--json" in (sys.argv[1:] if arguments is None else arguments))

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from synapse_cli.kit import json_option, print_json, print_table, talk
-from synapse_cli.plugin_lookup import find_plugin, plugin_options
+from synapse_cli.plugin_lookup import current_folder, find_plugin, plugin_options
 from synapse_core.config_file import ConfigFile, iter_plugin_folders, read_config_file
 from synapse_core.errors import ConfigError, PluginNotFoundError
 
@@ -44,7 +44,7 @@ def _config_files(path: Path | None, code: str | None) -> list[Path]:
     try:
         found = find_plugin(path, code)
     except PluginNotFoundError:
-        below = iter_plugin_folders(path or Path.cwd()) if code is None else []
+        below = iter_plugin_folders(path or current_folder()) if code is None else []
         if not below:
             raise
         return below

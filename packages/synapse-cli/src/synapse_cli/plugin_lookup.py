@@ -12,7 +12,7 @@ import click
 from synapse_core.config_file import CONFIG_NAMES, find_config_file, iter_plugin_folders, read_config_file
 from synapse_core.errors import ConfigError, PluginNotFoundError, nearest
 
-__all__ = ["find_plugin", "plugin_options"]
+__all__ = ["current_folder", "find_plugin", "plugin_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -42,20 +42,36 @@ def find_plugin(path: Path | None, code: str | None) -> Path | str:
         PluginNotFoundError: There is none; lists those that were found.
     """
     if code is None:
-        return find_config_file(path) if path is not None else _closest_config(Path.cwd())
+        return find_config_file(path) if path is not None else _closest_config(current_folder())
     if os.sep in code or code.startswith((".", "~")):
         return find_config_file(code)
-    start = path if path is not None else Path.cwd()
-    found: dict[str, Path] = {}
+    start = path if path is not None else current_folder()
+    found: dict[str, list[Path]] = {}
     for candidate in _candidates(start):
-        found.setdefault(_code_of(candidate), candidate)
-        if code in (_code_of(candidate), candidate.parent.name):
-            return candidate
+        for name in {_code_of(candidate), candidate.parent.name}:
+            found.setdefault(name, []).append(candidate)
+    if meant := found.get(code):
+        if len(meant) > 1 and meant[0].parent != start:
+            places = ", ".join(str(config.parent) for config in meant)
+            raise PluginNotFoundError(f"several plugins are called {code!r}: {places}. Say which with --path")
+        return meant[0]
     if "." in code or not found:
         return code  # a module, perhaps; whoever imports it says if not
     raise PluginNotFoundError(
         f"no plugin {code!r} at {start} or in folders below it.{nearest(code, found)} Found: {', '.join(sorted(found))}"
     )
+
+
+def current_folder() -> Path:
+    """Return the current folder.
+
+    Raises:
+        PluginNotFoundError: It has been deleted.
+    """
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise PluginNotFoundError("the current folder has been deleted; change to another, or use --path") from None
 
 
 def _candidates(start: Path) -> list[Path]:

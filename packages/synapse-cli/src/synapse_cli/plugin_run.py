@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import gc
+import sys
 import warnings
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,27 +16,28 @@ from synapse_cli.kit import (
     exit_code_of,
     json_option,
     label,
+    leave_stdout,
+    own_streams,
     print_data,
     print_error,
     print_json,
-    stdout_is_talk,
     talk,
 )
 from synapse_cli.modes import choose_mode, executor_arguments
 from synapse_cli.plugin_lookup import find_plugin, plugin_options
-from synapse_cli.run_inputs import parse_environment, parse_json, parse_params, parse_settings
-from synapse_core.errors import PluginError, ValidationError
+from synapse_cli.run_inputs import parse_document, parse_environment, parse_params, parse_settings
+from synapse_core.errors import BackendError, PluginError, ValidationError
 
 if TYPE_CHECKING:
     from synapse_core.discovery import PluginDiscovery
     from synapse_core.plugins.descriptions import ExecutorDescription
 
-__all__ = ["run"]
+__all__ = ["discover_plugin", "run"]
 
 
 def _number(ctx: click.Context, parameter: click.Parameter, value: float | None) -> float | int | None:
-    if value is not None and value < 0:
-        raise click.BadParameter("has to be 0 or more")
+    if value is not None and not 0 <= value < float("inf"):
+        raise click.BadParameter("has to be a number, 0 or more")
     return int(value) if value is not None and value == int(value) else value
 
 
@@ -85,16 +86,16 @@ def run(
     try:
         given = parse_settings(settings, parse_params(params))
         if infer_input is not None:
-            given["input"] = parse_json(infer_input, "--input")
+            given["input"] = parse_document(infer_input, "--input")
         if infer_path is not None:
             given["path"] = infer_path
         environment = parse_environment(variables)
         description = choose_mode(mode)
         arguments = executor_arguments(description, {**backend_options, "env": environment or None})
-        discovery = _discover(find_plugin(path, plugin_code))
+        discovery = discover_plugin(find_plugin(path, plugin_code))
         if action == "infer" and infer_path is None:
             _default_path(discovery, given)
-        with stdout_is_talk() if as_json else nullcontext():
+        with own_streams(stdout_is_talk=as_json):
             result = _run(discovery, action, given, description, arguments, debug)
     except PluginError as error:
         print_error(error, debug=debug)
@@ -108,15 +109,19 @@ def run(
         return 0
     document = {"action": action, "mode": description.name, "status": "succeeded", "result": result}
     _print_result(document, as_json)
+    if as_json:  # a thread that the action left behind may still print
+        sys.stdout.flush()
+        leave_stdout(to=2)
     return 0
 
 
-def _discover(plugin: Path | str) -> PluginDiscovery:
+def discover_plugin(plugin: Path | str) -> PluginDiscovery:
+    """Find the plugin, and show its warnings without Python's file and line."""
     from synapse_core.config_file import ConfigWarning
     from synapse_core.runner import discover
 
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConfigWarning)  # shown below, without Python's file and line
+        warnings.simplefilter("ignore", ConfigWarning)
         discovery = discover(plugin)
     for warning in discovery.warnings:
         talk(label("warning", "yellow") + warning)
@@ -126,7 +131,7 @@ def _discover(plugin: Path | str) -> PluginDiscovery:
 def _suggest_params(error: PluginError) -> None:
     """Say how to give the params that are missing."""
     problems = error.problems if isinstance(error, ValidationError) else ()
-    missing = [problem.path for problem in problems if problem.type == "missing"]
+    missing = [problem.path for problem in problems if problem.type == "missing" and problem.path]
     if missing:
         option = "--input JSON" if missing == ["input"] else " ".join(f"--set {path}=…" for path in missing)
         talk(f"give what is missing with {option}, or all params with --params")
@@ -154,7 +159,12 @@ def _run(
     if "debug" in description.options:
         arguments["debug"] = debug
     gc.enable()
-    return run_plugin(discovery, action, params, mode=description.name, **arguments)
+    try:
+        return run_plugin(discovery, action, params, mode=description.name, **arguments)
+    except PluginError:
+        raise
+    except Exception as error:  # not the action's: executors turn that into an ExecutionError
+        raise BackendError(f"mode {description.name!r} failed by itself: {type(error).__name__}: {error}") from error
 
 
 def _print_result(document: dict[str, Any], as_json: bool) -> None:
@@ -166,5 +176,7 @@ def _print_result(document: dict[str, Any], as_json: bool) -> None:
             print_data(result)
         elif result is not None:
             print_json(result)
+    except OSError:  # a full disk is no property of the result
+        raise
     except Exception as error:  # the text of a user's class may fail in any way; the action has succeeded
         talk(f"note: the result, a {type(result).__qualname__}, cannot be printed: {type(error).__name__}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synapse_cli.completion import complete_action
-from synapse_cli.kit import json_option, print_data, print_json, print_table
+from synapse_cli.kit import json_option, own_streams, print_data, print_json, print_table
 from synapse_cli.plugin_lookup import find_plugin, plugin_options
 
 if TYPE_CHECKING:
@@ -23,11 +23,12 @@ __all__ = ["show"]
 @json_option
 def show(action: str, path: Path | None, plugin_code: str | None, as_json: bool) -> None:
     """Show ACTION and its params as a table; with --json, the JSON Schema of its params."""
-    from synapse_cli.plugin_run import _discover
+    from synapse_cli.plugin_run import discover_plugin
 
-    discovery = _discover(find_plugin(path, plugin_code))
+    discovery = discover_plugin(find_plugin(path, plugin_code))
     config = discovery.get_action_config(action)
-    resolved = discovery.resolve(action)
+    with own_streams(stdout_is_talk=True):  # the plugin's modules may print
+        resolved = discovery.resolve(action)
     model = resolved.params_model
     if as_json:
         print_json(model.model_json_schema() if model is not None else {"type": "object"})

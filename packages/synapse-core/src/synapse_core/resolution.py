@@ -147,6 +147,7 @@ def _resolve_class(cls: type) -> ResolvedAction:
         )
     if inspect.isabstract(cls) or cls.execute is BaseAction.execute:
         raise TypeError(f"{cls.__qualname__} has no execute() of its own")
+    _refuse_generator(cls.execute, f"{cls.__qualname__}.execute")
     return ResolvedAction(
         target=cls,
         name=action_name_of(cls),
@@ -165,6 +166,7 @@ def _resolve_class(cls: type) -> ResolvedAction:
 
 def _resolve_function(function: Callable[..., Any]) -> ResolvedAction:
     info = action_info(function) or ActionInfo(name=action_name_of(function))
+    _refuse_generator(function, info.name)
     positional = list(_positional_parameters(function))
     required = [p for p in positional if p.default is p.empty and p.kind is not p.VAR_POSITIONAL]
     if len(required) > 2:
@@ -206,6 +208,11 @@ def _wants_context(second: inspect.Parameter) -> bool:
         or second.annotation in (RuntimeContext, "RuntimeContext", "RuntimeContext | None")
         or second.annotation == RuntimeContext | None
     )
+
+
+def _refuse_generator(function: Any, name: str) -> None:
+    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+        raise TypeError(f"{name} is a generator function: calling it would run nothing of it; return a list instead")
 
 
 def _call_with_params(function: Callable[..., Any], params: Any, ctx: RuntimeContext) -> Any:

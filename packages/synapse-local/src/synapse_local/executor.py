@@ -52,6 +52,8 @@ class LocalExecutor(StatedCapabilities):
         sink: EventSink | None = None,
         debug: bool = True,
     ) -> None:
+        if env is not None and not isinstance(env, Mapping):
+            raise TypeError(f"env has to be a mapping or a PluginEnvironment, not a {type(env).__name__}")
         self._overlay = env
         self._job_id = job_id
         self._debug = debug

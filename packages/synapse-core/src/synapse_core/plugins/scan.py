@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
+import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from dataclasses import fields
 from typing import Any
 
@@ -50,7 +52,8 @@ def scan_backends() -> tuple[list[Row], list[str]]:
             continue
         entry_point, distribution, version = found
         try:
-            module = entry_point.load()
+            with redirect_stdout(sys.stderr):  # stdout is data, and theirs is talk
+                module = entry_point.load()
         except KeyboardInterrupt:
             raise
         except BaseException as error:  # importing runs their code, which may even call sys.exit
