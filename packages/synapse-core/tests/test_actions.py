@@ -2,6 +2,7 @@
 
 import functools
 import sys
+import types
 from collections.abc import Mapping
 from typing import Any, Generic, TypedDict, TypeVar
 
@@ -204,6 +205,64 @@ def test_an_argument_that_is_no_model_is_a_type_error_that_names_the_class_and_t
     with pytest.raises(TypeError, match="Wrong: ") as caught:
         _ = Wrong.params_model
     assert "params_model" in str(caught.value) or "class Params(BaseModel)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    [int, list[Params], Params | Other, "int", "Nowhere", "Params.missing", tuple[int, str], None, "list[Params]"],
+)
+def test_a_result_may_be_of_any_type(argument: Any) -> None:
+    class Free(Runs, BaseAction[Params, argument]):  # type: ignore[valid-type]
+        pass
+
+    assert Free.result_model is None
+    assert Free.params_model is Params
+
+
+ForwardBound = TypeVar("ForwardBound", bound="Later")
+LateBound = TypeVar("LateBound", bound="ResultText")
+ResultText = "LaterResult"
+
+
+def test_the_bound_of_a_variable_may_be_a_forward_reference() -> None:
+    class ByBound(Runs, BaseAction[ForwardBound, LateBound]):
+        pass
+
+    class Below(ByBound):  # type: ignore[type-arg]
+        pass
+
+    for cls in (ByBound, Below):
+        assert cls.params_model is Later
+        assert cls.result_model is LaterResult
+
+
+def test_the_bound_is_looked_up_where_the_variable_was_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("elsewhere_with_a_variable")
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    code = "from typing import TypeVar\nfrom pydantic import BaseModel\nV = TypeVar('V', bound='Params')\n"
+    exec(code + "class Params(BaseModel): pass\n", module.__dict__)
+
+    class There(Runs, BaseAction[module.V]):  # type: ignore[name-defined]
+        pass
+
+    assert There.params_model is module.Params
+
+
+def test_a_base_that_leaves_its_variable_open_does_not_hide_what_the_next_one_says() -> None:
+    class Both(Mid[P], Two):
+        pass
+
+    class Open(Mid, Two):  # type: ignore[type-arg]
+        pass
+
+    class Deep(Open):
+        pass
+
+    class BoundAndSaid(BoundMid, Two):  # type: ignore[type-arg]
+        pass
+
+    for cls in (Both, Open, Deep, BoundAndSaid):
+        assert (cls.params_model, cls.result_model) == (Params, Result)
 
 
 def test_looking_at_a_class_writes_nothing_onto_it() -> None:

@@ -73,6 +73,41 @@ def test_a_folder_that_somebody_else_owns_is_refused(tmp_path, chosen):
     assert chosen(SYNAPSE_CACHE_DIR=foreign) is None
 
 
+@pytest.mark.parametrize(
+    ("mode", "as_chosen", "as_usual"),
+    [(0o700, True, True), (0o755, True, True), (0o770, True, False), (0o777, False, False), (0o1777, True, False)],
+    ids=oct,
+)
+def test_a_folder_that_others_can_write_into_is_refused(tmp_path, chosen, monkeypatch, mode, as_chosen, as_usual):
+    folder = tmp_path / "synapse"
+    folder.mkdir()
+    folder.chmod(mode)
+    assert chosen(SYNAPSE_CACHE_DIR=folder) == (str(folder) if as_chosen else None)
+    temporary = tmp_path / f"synapse-{os.getuid()}"
+    folder.rename(temporary)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert chosen(HOME="/dev/null/nobody") == (str(temporary) if as_usual else None)
+    if sys.platform != "darwin":
+        temporary.rename(folder)
+        found = chosen(XDG_CACHE_HOME=tmp_path)
+        assert found == str(folder if as_usual else temporary)  # the next place is made anew
+
+
+def test_a_link_in_the_temporary_folder_is_refused_and_one_at_home_is_not(tmp_path, chosen, monkeypatch):
+    real = tmp_path / "real"
+    real.mkdir(mode=0o700)
+    (tmp_path / f"synapse-{os.getuid()}").symlink_to(real)
+    (tmp_path / "synapse").symlink_to(real)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    assert chosen(HOME="/dev/null/nobody") is None
+    assert chosen(SYNAPSE_CACHE_DIR=tmp_path / "synapse") == str(tmp_path / "synapse")
+    if sys.platform != "darwin":
+        assert chosen(XDG_CACHE_HOME=tmp_path) == str(tmp_path / "synapse")
+        if os.getuid() == 0:
+            os.chown(tmp_path / "synapse", 65534, -1, follow_symlinks=False)
+            assert chosen(XDG_CACHE_HOME=tmp_path) is None
+
+
 def test_a_folder_that_is_read_only_is_refused(chosen):
     with tempfile.TemporaryDirectory() as folder:
         closed = Path(folder, "closed")

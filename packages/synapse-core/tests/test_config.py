@@ -1,5 +1,6 @@
 """A config file is read whole, kept whole, and its mistakes are one error that names every line."""
 
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -223,6 +224,65 @@ def test_a_broken_file_is_one_error_with_its_line(plugin: Any, content: Any, lin
     first, *_ = problems_of(plugin(content))
     assert first.startswith(f"{line}:")
     assert told in first
+
+
+def test_repr_shows_no_settings(plugin: Any) -> None:
+    config, _ = read(plugin("env: {STORE: sekret}\nruntime_env: {env_vars: {STORE: sekret}}\n"))
+    assert "sekret" not in f"{config!r} {config}"
+    assert config.env == {"STORE": "sekret"}
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "runtime_env: [sekret]\n",
+        "runtime_env: {env_vars: {A: x}}\nenv: sekret\n",
+        "actions:\n  a:\n    retries: {DATABASE_URL: sekret}\n",
+        "actions:\n  a:\n    resources: {num_gpus: {passwords: [sekret]}}\n",
+        "version: [https://ann:sekret@example.com]\n",
+        "actions:\n  a: [env: {A: sekret}]\n",
+        "actions: [{env: {A: sekret}}]\n",
+        "tags: {env: {A: sekret}}\n",
+    ],
+)
+def test_a_value_that_may_be_secret_is_not_in_the_error(plugin: Any, content: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(plugin(content))
+    assert "sekret" not in "".join(traceback.format_exception(caught.value))
+    assert caught.value.__context__ is None
+
+
+@pytest.mark.parametrize("pure_python", [False, True])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "DB_PASSWORD: sekret: 1\n",
+        "env:\n  A: b: sekret\n",
+        "env:\n  # a note\n  A: {x: y}\n  B: [sekret\n",
+        "x: {user: ann, password: sekret]}\n",
+        "token: *sekret\n",
+        "token: !sekret\n",
+        "token: !!int sekret\n",
+        "token: 'first\n  sekret: x' y: z\n",
+        'token: "sekret\n',
+        "x: [https://ann:sekret@example.com: b: c\n",
+        "runtime_env:\n  env_vars:\n    A: sekret: x\n",
+        "password:\n  - sekret: ]\n",
+    ],
+)
+def test_a_line_of_broken_yaml_that_may_be_secret_is_not_shown(
+    plugin: Any, monkeypatch: pytest.MonkeyPatch, content: str, pure_python: bool
+) -> None:
+    if pure_python:  # its errors quote the line, where libyaml's do not
+        monkeypatch.setattr("synapse_core.config_file._Loader", yaml.SafeLoader)
+    with pytest.raises(ConfigError, match="not valid YAML") as caught:
+        read(plugin(content))
+    assert "sekret" not in "".join(traceback.format_exception(caught.value))
+    assert caught.value.line
+
+
+def test_any_other_line_of_broken_yaml_is_shown(plugin: Any) -> None:
+    assert problems_of(plugin("env:\n  TOKEN: x\nname: a: b\n"))[1:] == ["  name: a: b", "         ^"]
 
 
 def test_nesting_without_end_is_an_error(plugin: Any) -> None:

@@ -1,8 +1,11 @@
 """A context can be made from nothing, makes nothing before it is asked, and its logger is a standard one."""
 
+import copy
 import logging
 import os
 import threading
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -225,3 +228,91 @@ def test_a_sink_may_be_made_at_the_first_report_and_only_then() -> None:
     ctx.log_message("one")
     ctx.log_message("two")
     assert [len(sink.events) for sink in made] == [2]
+
+
+# -- made once, whoever asks ------------------------------------------------------------------
+
+
+def ask_at_once(ask: Callable[[], Any], threads: int = 8) -> list[Any]:
+    barrier = threading.Barrier(threads)
+
+    def one() -> Any:
+        barrier.wait()
+        return ask()
+
+    with ThreadPoolExecutor(threads) as pool:
+        return [future.result() for future in [pool.submit(one) for _ in range(threads)]]
+
+
+def test_threads_that_ask_at_the_same_time_make_one_environment() -> None:
+    made: list[int] = []
+
+    def make() -> PluginEnvironment:
+        made.append(1)
+        time.sleep(0.02)
+        return PluginEnvironment({"A": 1})
+
+    ctx = RuntimeContext(env=make)
+    assert len({id(env) for env in ask_at_once(lambda: ctx.env)}) == 1
+    assert made == [1]
+
+
+def test_threads_that_report_at_the_same_time_make_one_sink() -> None:
+    made: list[RecordingSink] = []
+
+    def make() -> RecordingSink:
+        time.sleep(0.02)
+        made.append(RecordingSink())
+        return made[-1]
+
+    ctx = RuntimeContext(make)
+    ask_at_once(lambda: ctx.log_message("x"))
+    assert [len(sink.events) for sink in made] == [8]
+
+
+def test_threads_that_log_at_the_same_time_make_one_logger(monkeypatch: pytest.MonkeyPatch) -> None:
+    from synapse_core import stdlib_logging
+
+    class Slow(stdlib_logging.ActionLogger):
+        def __init__(self, *arguments: Any) -> None:
+            time.sleep(0.02)
+            super().__init__(*arguments)
+
+    monkeypatch.setattr(stdlib_logging, "ActionLogger", Slow)
+    ctx, _ = recorded()
+    assert len({id(logger) for logger in ask_at_once(lambda: ctx.logger)}) == 1
+
+
+def test_a_factory_may_use_other_contexts_and_what_this_one_has() -> None:
+    def make() -> PluginEnvironment:
+        with ThreadPoolExecutor(1) as pool:  # in another thread, which a lock for all contexts would stop
+            return pool.submit(lambda: RuntimeContext(env={"A": ctx.job_id}).env).result(timeout=20)
+
+    ctx = RuntimeContext(env=make)
+    assert ctx.env["A"] == ctx.job_id
+
+
+def test_a_context_can_be_copied_before_and_after_it_made_things() -> None:
+    ctx = RuntimeContext(env={"A": "1"}, job_id="j")
+    for _ in range(2):
+        for back in (copy.deepcopy(ctx), copy.copy(ctx)):
+            assert (back.env["A"], back.job_id) == ("1", "j")
+        assert ctx.env["A"] == "1"
+
+
+# -- a logger as the sink ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "wrap", [lambda logger: logger, lambda logger: logging.LoggerAdapter(logger, {}), lambda logger: lambda: logger]
+)
+def test_a_standard_logger_gets_the_reports_as_its_records(wrap: Any, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "my.app")
+    ctx = RuntimeContext(logger=wrap(logging.getLogger("my.app")), job_id="j")
+    ctx.log_message("careful", level="warning")
+    ctx.logger.info("by hand")
+    ctx.set_progress(1, 2)
+    assert {record.name for record in caplog.records} == {"my.app"}
+    assert [record.levelno for record in caplog.records] == [logging.WARNING, logging.INFO, logging.INFO]
+    assert "careful" in caplog.records[0].getMessage()
+    assert "by hand" in caplog.records[1].getMessage()

@@ -154,6 +154,20 @@ def test_ctrl_c_while_a_module_is_imported_stays_ctrl_c(load):
         load("plugin.interrupted:run")
 
 
+def test_ctrl_c_while_a_suggestion_is_looked_for_stays_ctrl_c():
+    asked = []
+
+    def importer(name):
+        asked.append(name)
+        if name == "package":
+            raise KeyboardInterrupt
+        raise ModuleNotFoundError(name="package.missing")
+
+    with pytest.raises(KeyboardInterrupt):
+        import_entrypoint("package.missing:run", importer)
+    assert asked == ["package.missing", "package"]
+
+
 def test_an_error_without_a_text_is_named_by_its_type(failure):
     error = failure("plugin.silent:run")
     assert "Silent: <Silent whose text cannot be made: RuntimeError>" in str(error)

@@ -77,6 +77,13 @@ def test_the_value_of_a_key_that_looks_secret_is_not_in_the_error(key: str) -> N
     assert caught.value.__suppress_context__
 
 
+@pytest.mark.parametrize("value", ["https://ann:hunter2@example.com", ["-----BEGIN PRIVATE KEY-----hunter2"]])
+def test_a_value_with_the_form_of_a_secret_is_hidden_under_any_key(value: Any) -> None:
+    with pytest.raises(EnvironmentValueError) as caught:
+        PluginEnvironment({"STORE": value}).get_int("STORE")
+    assert "hunter2" not in str(caught.value)
+
+
 def test_repr_shows_names_and_no_values() -> None:
     env = PluginEnvironment({f"NAME_{n}": "hunter2" for n in range(20)})
     assert "NAME_0" in repr(env)

@@ -333,3 +333,52 @@ def test_an_outcome_holds_the_value_or_the_error_and_never_raises_itself() -> No
     assert run_to_outcome(resolve_action(Doubled), {"n": 4}, ctx, allow_pickle=False).unwrap() == 8
     assert not run_to_outcome(resolve_action(Doubled), {"n": "x"}, ctx, allow_pickle=False).ok
     assert not run_to_outcome(resolve_action(raiser(SystemExit(1))), {}, ctx, allow_pickle=False).ok
+
+
+# -- what is said of a failure ----------------------------------------------------------------
+
+
+def test_a_traceback_begins_in_the_users_code() -> None:
+    def fails(params: Any, ctx: RuntimeContext) -> None:
+        raise ExceptionGroup("several", [ValueError("one")])
+
+    with pytest.raises(ExecutionError) as caught:
+        run_action(resolve_action(fails), {}, RuntimeContext())
+    assert "raise ExceptionGroup" in caught.value.remote_traceback
+    assert "synapse_core" not in caught.value.remote_traceback.replace(__file__, "")
+
+
+def test_no_secret_of_the_environment_is_in_the_error() -> None:
+    def fails(params: Any, ctx: RuntimeContext) -> None:
+        raise ValueError(f"the server refused {ctx.env['API_TOKEN']}")
+
+    ctx = RuntimeContext(env={"API_TOKEN": "hunter2hunter2", "REGION": "server"})
+    with pytest.raises(ExecutionError) as caught:
+        run_action(resolve_action(fails), {}, ctx)
+    error = caught.value
+    shown = [str(error), error.original_message, error.remote_traceback]
+    assert not [text for text in shown if "hunter2" in (text or "")]
+    assert error.original_message == "the server refused ***"
+
+
+def test_settings_that_cannot_be_made_do_not_hide_the_actions_error() -> None:
+    def no_settings() -> Any:
+        raise RuntimeError("no settings")
+
+    def fails(params: Any, ctx: RuntimeContext) -> None:
+        raise ValueError("mine")
+
+    with pytest.raises(ExecutionError, match="mine"):
+        run_action(resolve_action(fails), {}, RuntimeContext(env=no_settings))
+
+
+def test_only_a_cancellation_of_asyncio_is_one() -> None:
+    class CancelledError(Exception):
+        pass
+
+    def fails(params: Any, ctx: RuntimeContext) -> None:
+        raise CancelledError("order cancelled")
+
+    with pytest.raises(ExecutionError) as caught:
+        run_action(resolve_action(fails), {}, RuntimeContext())
+    assert type(caught.value) is ExecutionError

@@ -119,6 +119,31 @@ def test_a_suite_that_states_capabilities_skips_nothing_and_has_to_state_the_rig
     assert jobs.parseoutcomes().get("skipped", 0) == 0
 
 
+def test_what_make_executor_made_is_shut_down_and_the_given_executor_is_not(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import pytest
+        from synapse_testing import ExecutorConformance, InMemoryExecutor
+
+        ended = []
+
+        class Counting(InMemoryExecutor):
+            def shutdown(self):
+                ended.append(self._job_id)
+
+        class TestCounting(ExecutorConformance):
+            @pytest.fixture
+            def executor(self):
+                return Counting(job_id="given")
+
+        def test_afterwards():
+            assert ended == ["conformance-001"]
+        """
+    )
+    result = pytester.runpytest_subprocess("-k", "afterwards or a_given_job_id")
+    result.assert_outcomes(passed=2)
+
+
 def test_the_plugin_imports_nothing_of_synapse_before_it_is_used() -> None:
     code = (
         "import sys, synapse_testing.pytest_plugin;"

@@ -13,7 +13,7 @@ from synapse_core.model.outcome import Outcome
 from synapse_core.model.tagged import encode
 from synapse_core.ports.events import Event
 from synapse_core.ports.executor import StatedCapabilities
-from synapse_core.resolution import resolve_action
+from synapse_core.resolution import resolve_given
 from synapse_core.stdlib_logging import LoggingSink
 
 from synapse_subprocess.capabilities import SUBPROCESS_CAPABILITIES
@@ -29,10 +29,12 @@ class SubprocessExecutor(StatedCapabilities):
         self._env, self._job_id, self._sink = dict(env or {}), job_id, sink or LoggingSink()
 
     def execute(self, action=None, params=None, *, action_cls=None, entrypoint=None, **kwargs):
-        resolved = resolve_action(action or action_cls or entrypoint)
+        resolved = resolve_given(action, action_cls, entrypoint)
         resolved.validate(params)  # before a process is started
         request = {
-            "entrypoint": _entrypoint(resolved.target),
+            "name": resolved.name,
+            "plugin": resolved.plugin and resolved.plugin.folder,
+            "entrypoint": None if resolved.plugin and resolved.plugin.folder else _entrypoint(resolved.target),
             "params": encode(dict(params or {})),
             "env": encode(self._env),
             "job_id": self._job_id,

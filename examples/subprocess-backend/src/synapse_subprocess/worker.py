@@ -4,8 +4,10 @@ import json
 import os
 import sys
 import threading
+from dataclasses import replace
 
 from synapse_core.context import RuntimeContext
+from synapse_core.discovery import PluginDiscovery
 from synapse_core.environment import PluginEnvironment
 from synapse_core.execution import run_to_outcome
 from synapse_core.model.tagged import decode
@@ -32,13 +34,19 @@ class _Answers:
         pass
 
 
+def _find(request):
+    if request["plugin"]:
+        return PluginDiscovery.from_path(request["plugin"]).resolve(request["name"])
+    return replace(resolve_action(request["entrypoint"]), name=request["name"])
+
+
 def main():
     answers = _Answers()
     request = json.load(sys.stdin)
     sys.path[:] = request["sys_path"]
     env = PluginEnvironment.from_environ().merge(decode(request["env"]))
     ctx = RuntimeContext(env=env, job_id=request["job_id"], sink=answers)
-    outcome = run_to_outcome(resolve_action(request["entrypoint"]), decode(request["params"]), ctx, allow_pickle=False)
+    outcome = run_to_outcome(_find(request), decode(request["params"]), ctx, allow_pickle=False)
     answers.say(outcome=outcome.to_dict())
 
 

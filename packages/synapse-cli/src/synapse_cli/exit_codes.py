@@ -15,6 +15,7 @@ from synapse_core.errors import (
     JobNotFoundError,
     PluginError,
     PluginNotFoundError,
+    RunNotFoundError,
     UnknownBackendError,
     ValidationError,
 )
@@ -42,6 +43,7 @@ _CODES: tuple[tuple[type[PluginError], ExitCode], ...] = (
     (ActionNotFoundError, ExitCode.NOT_FOUND),
     (PluginNotFoundError, ExitCode.NOT_FOUND),
     (JobNotFoundError, ExitCode.NOT_FOUND),
+    (RunNotFoundError, ExitCode.NOT_FOUND),
     (ConfigError, ExitCode.USAGE),
     (UnknownBackendError, ExitCode.USAGE),
     (AuthenticationError, ExitCode.NOT_AUTHORISED),

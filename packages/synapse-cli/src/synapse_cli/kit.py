@@ -110,27 +110,12 @@ def print_error(error: PluginError, *, debug: bool = True) -> None:
     text = str(error)
     cancelled = isinstance(error, ExecutionCancelledError)  # nothing went wrong: a traceback would say it did
     if isinstance(error, ExecutionError) and debug and error.remote_traceback and not cancelled:
-        talk(own_frames(error.remote_traceback).rstrip())
+        talk(error.remote_traceback.rstrip())
     elif isinstance(error, ActionLoadError) and debug and error.traceback:
         talk(error.traceback.rstrip())
     if not debug and not isinstance(error, ValidationError):
         text = text.partition("\n")[0]
     talk(label("error", "red") + text)
-
-
-def own_frames(traceback: str) -> str:
-    """Leave out the frames of Synapse at the top of a traceback, which say nothing to a plugin's author."""
-    lines = traceback.splitlines(keepends=True)
-    kept: list[str] = []
-    skipping = False
-    for line in lines:
-        if line.lstrip().startswith('File "'):
-            skipping = "/synapse_core/" in line.replace("\\", "/") or "/synapse_local/" in line.replace("\\", "/")
-        elif not line.startswith(("    ", "  |     ")) and not line.lstrip().startswith("^"):
-            skipping = False
-        if not skipping:
-            kept.append(line)
-    return "".join(kept)
 
 
 def error_document(error: PluginError) -> dict[str, Any]:

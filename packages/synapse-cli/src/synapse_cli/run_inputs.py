@@ -15,11 +15,12 @@ from typing import Any
 
 import click
 
-from synapse_core.redaction import looks_secret
+from synapse_core.redaction import looks_secret, looks_secret_value
 
 __all__ = ["parse_document", "parse_environment", "parse_params", "parse_settings"]
 
 _SHOWN_AROUND = 20
+_WORD = re.compile(r"[\w.-]+")
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
@@ -59,7 +60,8 @@ def _parse_json(text: str, option: str) -> Any:
         line = text.splitlines()[error.lineno - 1] if text.splitlines() else ""
         start = max(0, error.colno - 1 - _SHOWN_AROUND)
         excerpt = line[start : error.colno - 1 + _SHOWN_AROUND]
-        pointer = "" if looks_secret(line) else f"  {excerpt}\n  {' ' * (error.colno - 1 - start)}^\n"
+        secret = looks_secret_value(line) or any(looks_secret(word) for word in _WORD.findall(line))
+        pointer = "" if secret else f"  {excerpt}\n  {' ' * (error.colno - 1 - start)}^\n"
         raise click.UsageError(
             f"{option} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}\n{pointer}"
             f"Write {option.partition(' ')[0]} '{{\"name\": 1}}' in single quotes, or "

@@ -44,8 +44,16 @@ class _InferredModel:
             return self._known[owner]
         except KeyError:
             argument, written_in = _type_argument(owner, self._position)
-            model = self._known[owner] = _model_from(argument, owner, written_in)
+            model = self._known[owner] = self._model(argument, owner, written_in)
             return model
+
+    def _model(self, argument: Any, owner: type, written_in: type) -> type[BaseModel] | None:
+        if self._position == 0:
+            return _model_from(argument, owner, written_in)
+        try:  # a result may be of any type; only a model describes it
+            return _model_from(argument, owner, written_in)
+        except TypeError:
+            return None
 
 
 class BaseAction(Reporter, Generic[ParamsT, ResultT]):
@@ -125,6 +133,7 @@ def _type_argument(cls: type, position: int) -> tuple[Any, type]:
     """
 
     def search(current: type, bound: Mapping[Any, tuple[Any, type]]) -> tuple[Any, type] | None:
+        unbound = None
         for base in current.__dict__.get("__orig_bases__", current.__bases__):
             origin = typing.get_origin(base) or base
             if not (isinstance(origin, type) and issubclass(origin, BaseAction)):
@@ -135,9 +144,12 @@ def _type_argument(cls: type, position: int) -> tuple[Any, type]:
             else:
                 parameters = getattr(origin, "__parameters__", ())
                 found = search(origin, dict(zip(parameters, arguments, strict=False)))
-            if found is not None and found[0] is not Any:  # another base may know more
+            if found is None or found[0] is Any:  # another base may know more
+                continue
+            if not isinstance(found[0], TypeVar):
                 return found
-        return None
+            unbound = unbound or found
+        return unbound
 
     return search(cls, {}) or (None, cls)
 
@@ -152,15 +164,23 @@ def _bind(argument: Any, bound: Mapping[Any, tuple[Any, type]], current: type) -
     return argument, current
 
 
+_MOST_STEPS = 10
+
+
 def _model_from(argument: Any, owner: type, written_in: type) -> type[BaseModel] | None:
-    if isinstance(argument, typing.ForwardRef):
-        argument = argument.__forward_arg__
-    if isinstance(argument, str):
-        argument = _evaluate(argument, owner, written_in)
-    if isinstance(argument, TypeVar):
-        argument = argument.__bound__
-    if hasattr(argument, "__value__"):  # type Params = …, of Python 3.12
-        argument = argument.__value__
+    places = [written_in.__module__]
+    for _ in range(_MOST_STEPS):  # a variable's bound may be a forward reference to an alias
+        if isinstance(argument, typing.ForwardRef):
+            argument = argument.__forward_arg__
+        if isinstance(argument, str):
+            argument = _evaluate(argument, owner, written_in, places)
+        elif isinstance(argument, TypeVar):
+            places.append(argument.__module__)  # its bound was written where the variable was made
+            argument = argument.__bound__
+        elif hasattr(argument, "__value__"):  # type Params = …, of Python 3.12
+            argument = argument.__value__
+        else:
+            break
     if isinstance(argument, type) and hasattr(argument, "model_validate"):
         return argument
     origin = typing.get_origin(argument) or argument
@@ -172,9 +192,11 @@ def _model_from(argument: Any, owner: type, written_in: type) -> type[BaseModel]
     )
 
 
-def _evaluate(text: str, owner: type, written_in: type) -> Any:
-    module = sys.modules.get(written_in.__module__)
-    namespace = {**(vars(module) if module else {}), **vars(written_in)}
+def _evaluate(text: str, owner: type, written_in: type, places: list[str]) -> Any:
+    first, *others = [vars(sys.modules[name]) if name in sys.modules else {} for name in places]
+    namespace = {**first, **vars(written_in)}
+    for other in others:
+        namespace.update(other)
     try:
         return eval(text, namespace)  # an annotation of the user's own code, as typing does it
     except Exception as error:

@@ -19,10 +19,13 @@ from synapse_core.errors import ConfigError, nearest
 from synapse_core.field_paths import Finding, merge_findings
 from synapse_core.model.enums import PackageManager, PluginCategory, RunMethod
 from synapse_core.model.resources import Resources
-from synapse_core.redaction import HIDDEN, holds_secret, looks_secret
+from synapse_core.redaction import HIDDEN, holds_secret, looks_secret, looks_secret_value
 from synapse_core.safe_text import shorten
 
 __all__ = ["ActionConfig", "PluginConfig", "parse_config"]
+
+_SETTINGS = frozenset({"env", "runtime_env"})
+_MOST_LOOKED_AT = 100_000
 
 
 class _Open(BaseModel):
@@ -77,8 +80,8 @@ class PluginConfig(_Open):
     category: PluginCategory | str | None = Field(default=None, union_mode="left_to_right")
     description: str | None = None
     readme: str | None = None
-    env: dict[str, Any] = Field(default_factory=dict)
-    runtime_env: dict[str, Any] = Field(default_factory=dict)
+    env: dict[str, Any] = Field(default_factory=dict, repr=False)
+    runtime_env: dict[str, Any] = Field(default_factory=dict, repr=False)
     package_manager: PackageManager = PackageManager.PIP
     package_manager_options: list[str] | None = None
     wheels_dir: str = "wheels"
@@ -118,13 +121,31 @@ def parse_config(file: ConfigFile) -> tuple[PluginConfig, list[str]]:
         for found in merge_findings(error.errors(include_url=False), file.data):
             line = file.line_of(*found.path) or 1
             key = ".".join(map(str, found.path))
-            secret = "env" in found.path or any(map(looks_secret, map(str, found.path))) or holds_secret(found.given)
-            given = HIDDEN if secret else shorten(found.given, 60)
+            given = HIDDEN if _is_secret(found) else shorten(found.given, 60)
             problems.append((line, f"{file.path}:{line}: {key}: {_in_words(found)} (found: {given})"))
         problems.sort()
         text = "\n".join(problem for _, problem in problems)
-        raise ConfigError(text, path=str(file.path), line=problems[0][0]) from None
-    return config, list(_near_misses(file, config))
+        failure = ConfigError(text, path=str(file.path), line=problems[0][0])
+    else:
+        return config, list(_near_misses(file, config))
+    raise failure  # outside of the handler: pydantic's own error, which shows every value, is not its context
+
+
+def _is_secret(found: Finding) -> bool:
+    names = [str(part) for part in found.path]
+    return (
+        not _SETTINGS.isdisjoint(names)
+        or any(map(looks_secret, names))
+        or holds_secret(found.given)
+        or looks_secret_value(shorten(found.given, _MOST_LOOKED_AT))
+        or _holds_settings(found.given)
+    )
+
+
+def _holds_settings(value: Any) -> bool:
+    if isinstance(value, Mapping):
+        return not _SETTINGS.isdisjoint(value) or any(map(_holds_settings, value.values()))
+    return isinstance(value, list) and any(map(_holds_settings, value))
 
 
 def _in_words(found: Finding) -> str:

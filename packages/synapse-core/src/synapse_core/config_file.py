@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 
 from synapse_core.errors import ConfigError, PluginNotFoundError
 from synapse_core.folders import is_skipped_folder
+from synapse_core.redaction import HIDDEN, looks_secret, looks_secret_value
 
 __all__ = ["CONFIG_NAMES", "ConfigFile", "ConfigWarning", "find_config_file", "iter_plugin_folders", "read_config_file"]
 
@@ -153,6 +155,7 @@ def _text_of(root: yaml.Node, key: str) -> str:
 
 def _parsed(file: Path, text: str) -> tuple[yaml.Node | None, list[tuple[str, int, int]], Any]:
     loader = _Loader(text.removeprefix("\ufeff"))
+    cause: BaseException | None
     root: yaml.Node | None = None
     try:
         root = loader.get_single_node()
@@ -161,7 +164,7 @@ def _parsed(file: Path, text: str) -> tuple[yaml.Node | None, list[tuple[str, in
         twice = list(_twice(root))  # before construction, which writes merged keys into the nodes
         return root, twice, loader.construct_document(root)
     except yaml.MarkedYAMLError as error:
-        raise _not_yaml(file, text, error) from error
+        problem, cause = _not_yaml(file, text, error)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise ConfigError(
@@ -173,9 +176,14 @@ def _parsed(file: Path, text: str) -> tuple[yaml.Node | None, list[tuple[str, in
         raise ConfigError(f"{file}: not valid YAML: it is nested too deep", path=str(file)) from None
     except (ValueError, yaml.YAMLError) as error:  # 2024-13-45 looks like a date and is none
         line = _line_of_bad_value(root) if root is not None else 1
-        raise ConfigError(f"{file}:{line}: not valid YAML: {error}", path=str(file), line=line) from error
+        secret = _may_be_secret(text.splitlines(), line - 1)
+        what = _QUOTED.sub(f"'{HIDDEN}'", str(error)) if secret else error
+        problem = ConfigError(f"{file}:{line}: not valid YAML: {what}", path=str(file), line=line)
+        cause = None if secret else error
     finally:
         loader.dispose()
+    # Outside of the handlers: what may show a secret is neither the cause nor the context.
+    raise problem from cause
 
 
 def _nodes(node: yaml.Node, seen: set[int]) -> Iterator[yaml.Node]:
@@ -219,17 +227,45 @@ def _twice(root: yaml.Node) -> Iterator[tuple[str, int, int]]:
                 lines[name] = line
 
 
-def _not_yaml(file: Path, text: str, error: yaml.MarkedYAMLError) -> ConfigError:
+_KEY = re.compile(r"""([\w.-]+)["']?\s*[:=]""")
+_QUOTED = re.compile(r"""'[^']{2,}'|"[^"]{2,}\"""")
+
+
+def _may_be_secret(lines: list[str], index: int) -> bool:
+    """Say whether a line, or a key that it stands below, looks like a secret; all of ``env`` does."""
+    if index >= len(lines):
+        return False
+    if looks_secret_value(lines[index]):
+        return True
+    indent: int | None = None
+    for line in reversed(lines[: index + 1]):
+        keys = _KEY.findall(line)
+        depth = len(line) - len(line.lstrip())
+        if not keys or line.lstrip().startswith("#") or (indent is not None and depth >= indent):
+            continue  # it goes on with what an earlier line began, or is a neighbour
+        if any(key in ("env", "runtime_env") or looks_secret(key) for key in keys):
+            return True
+        indent = depth
+    return False
+
+
+def _not_yaml(file: Path, text: str, error: yaml.MarkedYAMLError) -> tuple[ConfigError, BaseException | None]:
+    """Return the error to raise and its cause; neither shows a secret."""
     lines = text.splitlines()
     mark = error.problem_mark or error.context_mark
     if mark is not None and mark.line >= len(lines) and error.context_mark is not None:
         mark = error.context_mark  # noticed at the end of the file, and begun there
     what = ", ".join(part for part in (error.context, error.problem) if part)
     if mark is None:
-        return ConfigError(f"{file}: not valid YAML: {what}", path=str(file))
+        return ConfigError(f"{file}: not valid YAML: {what}", path=str(file)), error
+    secret = _may_be_secret(lines, mark.line)
+    if error.context_mark is not None and "scanning" in (error.context or ""):  # a text over several lines
+        secret = secret or _may_be_secret(lines, error.context_mark.line)
+    if secret:
+        what = _QUOTED.sub(f"'{HIDDEN}'", what)  # a password may look like the name of an anchor or a tag
     if mark.line < len(lines) and "\t" in lines[mark.line][: mark.column + 1]:
         what += "; YAML is indented with spaces, and this is a tab"
-    shown = f"\n  {lines[mark.line]}\n  {' ' * mark.column}^" if mark.line < len(lines) else ""
-    return ConfigError(
-        f"{file}:{mark.line + 1}:{mark.column + 1}: not valid YAML: {what}{shown}", path=str(file), line=mark.line + 1
-    )
+    shown = f"\n  {lines[mark.line]}\n  {' ' * mark.column}^" if mark.line < len(lines) and not secret else ""
+    place = f"{file}:{mark.line + 1}:{mark.column + 1}"
+    failure = ConfigError(f"{place}: not valid YAML: {what}{shown}", path=str(file), line=mark.line + 1)
+    return failure, None if secret else error

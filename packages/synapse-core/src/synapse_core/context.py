@@ -24,6 +24,24 @@ def _not_cancelled() -> bool:
     return False
 
 
+class _Making:
+    """A lock that a copied or pickled context has anew."""
+
+    __slots__ = ("_lock",)
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()  # a factory may ask for what is made already
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def __reduce__(self) -> tuple[type[_Making], tuple[()]]:
+        return _Making, ()
+
+
 class RuntimeContext(Reporter):
     """The context of one execution.
 
@@ -31,7 +49,8 @@ class RuntimeContext(Reporter):
     environment and loggers are made when they are first asked for.
 
     Args:
-        logger: Where reports go, as an `EventSink`; the same as `sink`.
+        logger: Where reports go, as an `EventSink`; the same as `sink`. A logger of the standard library
+            gets them as its records.
         env: Settings; a callable is asked once, at first use. Default: a snapshot of ``os.environ``.
         job_id: Identity of the execution. Default: a new one.
         client: Whatever client the executor provides.
@@ -46,11 +65,13 @@ class RuntimeContext(Reporter):
         (3, 'train-001', False)
     """
 
-    __slots__ = ("_cancelled", "_env", "_job_id", "_logger", "_sink", "_warned", "checkpoint", "client")
+    __slots__ = ("_cancelled", "_env", "_job_id", "_lock", "_logger", "_sink", "_warned", "checkpoint", "client")
+
+    _lock: _Making  # made when it is first needed
 
     def __init__(
         self,
-        logger: EventSink | Callable[[], EventSink] | None = None,
+        logger: EventSink | Callable[[], EventSink] | logging.Logger | None = None,
         env: PluginEnvironment | Mapping[str, Any] | Callable[[], PluginEnvironment] | None = None,
         job_id: str | None = None,
         client: Any = None,
@@ -72,15 +93,20 @@ class RuntimeContext(Reporter):
     def env(self) -> PluginEnvironment:
         """Settings: ``os.environ``, below ``config.yaml``'s ``env``, below ``--env`` and ``env=``."""
         env = self._env
-        if not isinstance(env, PluginEnvironment):
-            if env is None:
-                env = PluginEnvironment.from_environ()
-            elif isinstance(env, Mapping):
-                env = PluginEnvironment(env)
-            else:
-                env = env()
-            self._env = env
-        return env
+        return env if isinstance(env, PluginEnvironment) else self._make_env()
+
+    def _make_env(self) -> PluginEnvironment:
+        with self._making():
+            env = self._env
+            if not isinstance(env, PluginEnvironment):
+                if env is None:
+                    env = PluginEnvironment.from_environ()
+                elif isinstance(env, Mapping):
+                    env = PluginEnvironment(env)
+                else:
+                    env = env()
+                self._env = env
+            return env
 
     @property
     def job_id(self) -> str:
@@ -102,10 +128,24 @@ class RuntimeContext(Reporter):
     def logger(self) -> logging.Logger:
         """A standard library logger whose records are reported as messages of this execution."""
         if self._logger is None:
-            from synapse_core.stdlib_logging import ActionLogger
+            with self._making():
+                if self._logger is None:
+                    from synapse_core.stdlib_logging import ActionLogger
 
-            self._logger = ActionLogger("synapse.action", self)
+                    self._logger = ActionLogger("synapse.action", self)
         return self._logger
+
+    def _making(self) -> _Making:
+        """Return the lock under which this context makes what it has one of.
+
+        One for all contexts would let a factory that waits for another thread wait for ever.
+        """
+        with _first_use:
+            try:
+                lock = self._lock
+            except AttributeError:
+                lock = self._lock = _Making()
+            return lock
 
     def _reporting_job_id(self) -> str:
         return self.job_id
@@ -121,14 +161,23 @@ class RuntimeContext(Reporter):
 
     def _open_sink(self) -> EventSink:
         sink: Any = self._sink
-        if sink is None:
-            from synapse_core.stdlib_logging import LoggingSink
-
-            sink = self._sink = LoggingSink()
-        elif not hasattr(sink, "emit"):
-            sink = self._sink = sink()
+        if not hasattr(sink, "emit"):
+            sink = self._make_sink()
         opened: EventSink = sink
         return opened
+
+    def _make_sink(self) -> Any:
+        from synapse_core.stdlib_logging import LoggingSink, is_logger
+
+        with self._making():
+            sink: Any = self._sink
+            if sink is None:
+                sink = LoggingSink()
+            elif not hasattr(sink, "emit"):
+                made = sink if is_logger(sink) else sink()
+                sink = LoggingSink(made) if is_logger(made) else made
+            self._sink = sink
+            return sink
 
     def _complain(self, problem: str) -> None:
         if self._warn_once(problem):

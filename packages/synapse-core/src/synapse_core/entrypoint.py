@@ -94,6 +94,8 @@ def _nearest_module(name: str, importer: Callable[[str], ModuleType]) -> str:
     package, _, last = name.rpartition(".")
     try:
         close = nearest(last, _submodules(importer(package))) if package else ""
+    except KeyboardInterrupt:
+        raise
     except BaseException:  # the package's own code fails: there is nothing to suggest then
         return ""
     return close.replace("'", f"'{package}.", 1)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 from synapse_core.errors import ConfigError, EnvironmentValueError
-from synapse_core.redaction import HIDDEN, looks_secret
+from synapse_core.redaction import HIDDEN, looks_secret, looks_secret_value
 from synapse_core.safe_text import shorten
 
 __all__ = ["PluginEnvironment"]
@@ -18,6 +18,7 @@ T = TypeVar("T")
 _TRUE = frozenset({"true", "1", "yes", "y", "on", "t"})
 _FALSE = frozenset({"false", "0", "no", "n", "off", "f", ""})
 _SHOWN_KEYS = 8
+_MOST_LOOKED_AT = 100_000
 
 
 class PluginEnvironment(Mapping[str, Any]):
@@ -151,7 +152,8 @@ class PluginEnvironment(Mapping[str, Any]):
         try:
             return convert(value)
         except (TypeError, ValueError, OverflowError):
-            shown = HIDDEN if looks_secret(key) else shorten(value)
+            secret = looks_secret(key) or looks_secret_value(shorten(value, _MOST_LOOKED_AT))
+            shown = HIDDEN if secret else shorten(value)
             # The cause is left out on purpose: its text repeats the value.
             raise EnvironmentValueError(
                 f"environment value {key}={shown} ({type(value).__name__}) is not {wanted}"

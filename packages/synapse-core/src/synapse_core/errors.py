@@ -17,7 +17,9 @@
     │   ├── ExecutionCancelledError                 stopped by somebody
     │   ├── WorkerLostError                         the process that ran the action died
     │   ├── JobNotFoundError       (LookupError)    no job of that id
-    │   └── JobExistsError                          that job id is taken
+    │   ├── JobExistsError                          that job id is taken
+    │   ├── RunNotFoundError       (LookupError)    no pipeline run of that id
+    │   └── LeaseLostError                          somebody else works on the run now
     │   -- the backend's failure --
     └── BackendError                             a backend cannot do what it was asked for
         ├── BackendMissingError    (ImportError)    its package is not installed
@@ -54,8 +56,10 @@ __all__ = [
     "FieldProblem",
     "JobExistsError",
     "JobNotFoundError",
+    "LeaseLostError",
     "PluginError",
     "PluginNotFoundError",
+    "RunNotFoundError",
     "UnknownBackendError",
     "ValidationError",
     "WorkerLostError",
@@ -231,6 +235,14 @@ class JobNotFoundError(ExecutionError, LookupError):
 
 class JobExistsError(ExecutionError):
     """The job id is taken; the job that has it was left alone."""
+
+
+class RunNotFoundError(ExecutionError, LookupError):
+    """The run store knows no run of that id."""
+
+
+class LeaseLostError(ExecutionError):
+    """Whoever wrote no longer has the run's lease; nothing was written, and its work is to stop."""
 
 
 # -- the backend's failure --------------------------------------------------------------------

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 from synapse_core.context import RuntimeContext
 from synapse_core.errors import ExecutionCancelledError, ExecutionError, PluginError
 from synapse_core.ports.action import RunnableAction
+from synapse_core.private_names import with_plain_names
+from synapse_core.redaction import redact, secret_values
 from synapse_core.safe_text import format_traceback, safe_str, shorten
 
 if TYPE_CHECKING:
@@ -128,11 +130,12 @@ def _call_in_thread(action: RunnableAction, params: Any, ctx: RuntimeContext) ->
 def execution_error(error: BaseException, action: RunnableAction, ctx: RuntimeContext) -> ExecutionError:
     """Return the error to raise for what an action raised; the caller raises it ``from`` the original."""
     kind = type(error).__name__
-    text = safe_str(error)
+    hidden = _secrets_of(ctx)
+    text = redact(safe_str(error), hidden)
     what = f"{kind}: {text}" if text else kind
     cls = ExecutionError
     if isinstance(error, SystemExit):
-        what = f"it called sys.exit({'' if error.code is None else shorten(error.code)})"
+        what = redact(f"it called sys.exit({'' if error.code is None else shorten(error.code)})", hidden)
     elif _is_cancellation(error):
         cls, what = ExecutionCancelledError, "it was cancelled"
     elif _is_from(error, "bdb", "BdbQuit"):
@@ -141,9 +144,16 @@ def execution_error(error: BaseException, action: RunnableAction, ctx: RuntimeCo
         f"action {action.name!r} failed: {what}",
         original_type=kind,
         original_message=text,
-        remote_traceback=format_traceback(error),
+        remote_traceback=redact(with_plain_names(format_traceback(error)), hidden),
         details={"action": action.name, "job_id": ctx.job_id},
     )
+
+
+def _secrets_of(ctx: RuntimeContext) -> list[str]:
+    try:
+        return secret_values(ctx.env)
+    except Exception:  # the settings could not be made, which may be the very error to report
+        return []
 
 
 def _is_cancellation(error: BaseException) -> bool:

@@ -7,13 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from synapse_core.errors import FieldProblem, ValidationError
 from synapse_core.field_paths import merge_findings
-from synapse_core.redaction import HIDDEN, holds_secret, looks_secret
-from synapse_core.safe_text import safe_str, shorten
+from synapse_core.redaction import HIDDEN, holds_secret, looks_secret, looks_secret_value, redact
+from synapse_core.safe_text import format_traceback, safe_str, shorten
+from synapse_core.secret_fields import SecretFields, texts_of
 
 if TYPE_CHECKING:
     from pydantic import BaseModel, ValidationError as PydanticValidationError
 
 __all__ = ["validate_params"]
+
+_SHORTEST_SECRET = 3  # a PIN has four characters
+_MOST_LOOKED_AT = 100_000
 
 
 def validate_params(model: type[BaseModel] | None, params: Any, action: str) -> Any:
@@ -29,39 +33,72 @@ def validate_params(model: type[BaseModel] | None, params: Any, action: str) -> 
             return dict(params)
         if hasattr(params, "model_dump"):
             return params
-        problem = FieldProblem("", shorten(params), "has to be a mapping of names to values", "dict_type")
+        problem = FieldProblem("", _shown(params, []), "has to be a mapping of names to values", "dict_type")
         raise ValidationError(_headline(action, 1), problems=[problem], action=action)
     try:
         return model.model_validate(params)
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # validators are the user's code, and may even call sys.exit
-        from pydantic import ValidationError as PydanticValidationError
+        failure, cause = _described(error, model, params, action)
+    # Outside of the handler, so that a cause that is left out is not the context either.
+    raise failure from cause
 
-        if isinstance(error, PydanticValidationError):
-            problems = _field_problems(error, params)
-        else:  # a validator of the user's that raises something else than ValueError
-            rule = f"a validator raised {type(error).__name__}: {safe_str(error)}"
-            problems = [FieldProblem("", None, rule, "validator_error")]
-        # The cause is left out where a secret may be in it: pydantic's text repeats what was given.
-        hidden = any(problem.given == HIDDEN for problem in problems)
-        raise ValidationError(_headline(action, len(problems)), problems=problems, action=action) from (
-            None if hidden else error
-        )
+
+def _described(
+    error: BaseException, model: type[BaseModel], params: Any, action: str
+) -> tuple[ValidationError, BaseException | None]:
+    """Return the error to raise and its cause; none where a secret may be in it: pydantic repeats what was given."""
+    from pydantic import ValidationError as PydanticValidationError
+
+    fields = SecretFields(model)
+    secrets = list(fields.texts_in(params))
+    if isinstance(error, PydanticValidationError):
+        problems = _field_problems(error, params, fields, secrets)
+    else:  # a validator of the user's that raises something else than ValueError
+        rule = _without(f"a validator raised {type(error).__name__}: {safe_str(error)}", secrets)
+        problems = [FieldProblem("", None, rule, "validator_error")]
+    told = format_traceback(error)
+    hidden = any(problem.given == HIDDEN for problem in problems) or _without(told, secrets) != told
+    described = ValidationError(_headline(action, len(problems)), problems=problems, action=action)
+    return described, None if hidden else error
 
 
 def _headline(action: str, count: int) -> str:
     return f"params of action {action!r} are not valid ({count} problem{'s' if count != 1 else ''}):"
 
 
-def _field_problems(error: PydanticValidationError, params: Any) -> list[FieldProblem]:
+def _field_problems(
+    error: PydanticValidationError, params: Any, fields: SecretFields, secrets: list[str]
+) -> list[FieldProblem]:
+    findings = merge_findings(error.errors(include_url=False), params)
+    hidden = [
+        fields.covers(found.path)
+        or any(looks_secret(str(part)) for part in found.path)
+        or holds_secret(found.given)
+        or fields.are_in(found.given)
+        for found in findings
+    ]
+    for found, secret in zip(findings, hidden, strict=True):
+        if secret and not isinstance(found.given, Mapping):  # those of a mapping are known by their names
+            secrets.extend(texts_of(found.given))
     problems = []
-    for found in merge_findings(error.errors(include_url=False), params):
-        given = None if found.type == "missing" else shorten(found.given)
-        if given is not None and (any(looks_secret(str(part)) for part in found.path) or holds_secret(found.given)):
-            given = HIDDEN
-        problems.append(FieldProblem(_dotted(found.path), given, found.rule, found.type))
+    for found, secret in zip(findings, hidden, strict=True):
+        given = None if found.type == "missing" else HIDDEN if secret else _shown(found.given, secrets)
+        problems.append(FieldProblem(_dotted(found.path), given, _without(found.rule, secrets), found.type))
     return problems
+
+
+def _shown(value: Any, secrets: list[str]) -> str:
+    # The whole text is looked at, not the shortened one, in which a secret may be cut off.
+    whole = shorten(value, _MOST_LOOKED_AT)
+    return HIDDEN if looks_secret_value(whole) or _without(whole, secrets) != whole else shorten(value)
+
+
+def _without(text: str, secrets: list[str]) -> str:
+    """Return `text` without the secrets that were given, also as a validator may have changed them."""
+    variants = [form for secret in secrets for form in (secret, secret.lower(), secret.upper())]
+    return redact(text, variants, shortest=_SHORTEST_SECRET)
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from synapse_core.model.enums import LogLevel
 from synapse_core.ports.events import DevEvent, Event, MessageEvent
@@ -12,7 +12,7 @@ from synapse_core.safe_text import safe_str, shorten
 if TYPE_CHECKING:
     from synapse_core.context import RuntimeContext
 
-__all__ = ["ActionLogger", "LoggingSink", "level_of_number"]
+__all__ = ["ActionLogger", "LoggingSink", "is_logger", "level_of_number"]
 
 _STDLIB_LEVELS = logging.getLevelNamesMapping()
 
@@ -25,18 +25,29 @@ def level_of_number(number: int) -> LogLevel:
     return LogLevel.DEBUG
 
 
+def is_logger(value: object) -> bool:
+    """Say whether `value` is a logger of the standard library, or an adapter of one."""
+    return isinstance(value, (logging.Logger, logging.LoggerAdapter))
+
+
 class LoggingSink:
-    """Writes events to the standard library's logger ``synapse``: what a hand-made context does."""
+    """Writes events to a logger of the standard library: what a hand-made context does.
+
+    Args:
+        logger: Default: ``synapse``.
+    """
+
+    def __init__(self, logger: logging.Logger | logging.LoggerAdapter[Any] | None = None) -> None:
+        self._logger = logging.getLogger("synapse") if logger is None else logger
 
     def emit(self, event: Event) -> None:
         """Write the event as one record."""
         level = _STDLIB_LEVELS[str(getattr(event, "level", "info")).upper()]
         if isinstance(event, DevEvent):
             level = logging.DEBUG
-        logger = logging.getLogger("synapse")
-        if logger.isEnabledFor(level):
+        if self._logger.isEnabledFor(level):
             facts = {key: item for key, item in event.to_dict().items() if key not in ("kind", "time", "level")}
-            logger.log(level, "%s %s", event.kind, facts)
+            self._logger.log(level, "%s %s", event.kind, facts)
 
     def close(self) -> None:
         """Do nothing; logging is the application's."""

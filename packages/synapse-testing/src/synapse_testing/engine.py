@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import TypeVar
 
 __all__ = ["InlineEngine"]
@@ -16,6 +16,12 @@ class InlineEngine:
 
     def run(
         self, work: Callable[[ChunkT], ResultT], chunks: Iterable[ChunkT], *, ordered: bool = True
-    ) -> Iterator[ResultT]:
+    ) -> Generator[ResultT]:
         """Yield ``work(chunk)`` for each chunk, in input order."""
-        return map(work, chunks)
+        source = iter(chunks)
+        try:
+            for chunk in source:
+                yield work(chunk)
+        finally:
+            if isinstance(source, Generator):
+                source.close()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,6 +18,7 @@ from synapse_core.errors import (
     ExecutionTimeoutError,
     JobExistsError,
     JobNotFoundError,
+    WorkerLostError,
 )
 from synapse_core.model.outcome import Outcome
 from synapse_core.model.status import JobStatus
@@ -24,6 +26,7 @@ from synapse_core.ports.action import RunnableAction
 from synapse_core.ports.events import Event, EventSink
 from synapse_core.ports.executor import Capabilities
 from synapse_core.resolution import resolve_given
+from synapse_core.safe_text import format_traceback
 from synapse_testing.executor import InMemoryExecutor
 
 if TYPE_CHECKING:
@@ -40,10 +43,28 @@ class _Job:
     answer: str = ""
     logs: list[str] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
+    news: threading.Condition = field(default_factory=threading.Condition)
 
     @property
     def is_cancelled(self) -> bool:
         return self.status is JobStatus.STOPPED
+
+    def end(self) -> None:
+        """Wake everybody who waits for the end, or for a line."""
+        self.ended.set()
+        with self.news:
+            self.news.notify_all()
+
+    def wait_for_news(self, seen: int, timeout: float | None) -> bool:
+        """Wait for more lines than `seen`, or for the end; ``False`` where neither came in time."""
+        with self.news:
+            return self.news.wait_for(lambda: len(self.logs) > seen or self.ended.is_set(), timeout)
+
+    def log(self, line: str) -> None:
+        """Add a line."""
+        with self.news:
+            self.logs.append(line)
+            self.news.notify_all()
 
 
 class _JobSink:
@@ -54,7 +75,7 @@ class _JobSink:
         self._sink = sink
 
     def emit(self, event: Event) -> None:
-        self._job.logs.append(json.dumps(event.to_dict(), ensure_ascii=False))
+        self._job.log(json.dumps(event.to_dict(), ensure_ascii=False) + "\n")
         self._sink.emit(event)
 
     def close(self) -> None:
@@ -87,12 +108,14 @@ class JobBook:
                 return False
             job.answer, job.status = answer, status
         if status.is_terminal():
-            job.ended.set()
+            job.end()
         return True
 
 
 class InMemoryJobExecutor(InMemoryExecutor):
     """Runs each job in a thread of its own. Cancelling ends the job; its thread ends when the action looks.
+
+    Jobs are answered for by id, in this process only: it claims ``jobs`` and not ``detached``.
 
     Args:
         env: Settings above ``os.environ``.
@@ -102,7 +125,7 @@ class InMemoryJobExecutor(InMemoryExecutor):
     """
 
     capabilities: ClassVar[Capabilities] = Capabilities(
-        returns_result=True, detached=True, logs=True, cancel=True, parallel=True, environment=True, events=True
+        returns_result=True, jobs=True, logs=True, cancel=True, parallel=True, environment=True, events=True
     )
 
     @refuse_unknown_arguments
@@ -150,9 +173,7 @@ class InMemoryJobExecutor(InMemoryExecutor):
         """Wait for the job and return its result."""
         job = self._known(job_id)
         if not job.ended.wait(timeout):
-            raise ExecutionTimeoutError(
-                f"job {job_id!r} has not ended within {timeout:g} s; it goes on", details={"job_id": job_id}
-            )
+            raise _timed_out(job_id, timeout)
         if job.is_cancelled:
             raise ExecutionCancelledError(f"job {job_id!r} was cancelled", details={"job_id": job_id})
         return self._receive(job.answer)
@@ -164,11 +185,29 @@ class InMemoryJobExecutor(InMemoryExecutor):
 
     def get_logs(self, job_id: str) -> str:
         """Return one line for each event so far."""
-        return "".join(f"{line}\n" for line in self._known(job_id).logs)
+        return "".join(self._known(job_id).logs)
+
+    def stream_logs(self, job_id: str, timeout: float | None = None) -> Iterator[str]:
+        """Yield one line for each event, from the first one on, until the job has ended."""
+        return self._follow(self._known(job_id), job_id, timeout)  # an unknown id raises here, not at the first line
 
     def cancel(self, job_id: str) -> bool:
         """Stop the job; ``False`` if it had already ended."""
         return self._book.move(self._known(job_id), JobStatus.STOPPED)
+
+    def _follow(self, job: _Job, job_id: str, timeout: float | None) -> Iterator[str]:
+        give_up = None if timeout is None else time.monotonic() + timeout
+        seen = 0
+        while True:
+            ended = job.ended.is_set()  # looked at before the lines: what was logged before the end is there
+            lines = job.logs[seen:]
+            seen += len(lines)
+            yield from lines
+            if ended:
+                return
+            left = None if give_up is None else give_up - time.monotonic()
+            if (left is not None and left <= 0) or not job.wait_for_news(seen, left):
+                raise _timed_out(job_id, timeout)
 
     def _submit(self, action: RunnableAction, params: Any, job_id: str | None) -> str:
         action.validate(params)
@@ -181,8 +220,16 @@ class InMemoryJobExecutor(InMemoryExecutor):
 
     def _run(self, job: _Job, action: RunnableAction, sent: str, ctx: RuntimeContext) -> None:
         self._book.move(job, JobStatus.RUNNING)
-        answer = self._work(action, sent, ctx)
-        ok = Outcome.from_dict(json.loads(answer)).ok
+        try:
+            answer = self._work(action, sent, ctx)
+            ok = Outcome.from_dict(json.loads(answer)).ok
+        except BaseException as error:  # the worker's own: what an action raises is in its answer
+            details = {"action": action.name, "job_id": ctx.job_id}
+            what = f"its worker ended with {type(error).__name__} and no answer"
+            lost = WorkerLostError(
+                f"action {action.name!r} failed: {what}", remote_traceback=format_traceback(error), details=details
+            )
+            answer, ok = json.dumps(Outcome.of_error(lost).to_dict()), False
         self._book.move(job, JobStatus.SUCCEEDED if ok else JobStatus.FAILED, answer)
 
     def _known(self, job_id: str) -> _Job:
@@ -190,3 +237,9 @@ class InMemoryJobExecutor(InMemoryExecutor):
         if job is None:
             raise JobNotFoundError(f"no job {job_id!r}", details={"job_id": job_id})
         return job
+
+
+def _timed_out(job_id: str, timeout: float | None) -> ExecutionTimeoutError:
+    return ExecutionTimeoutError(
+        f"job {job_id!r} has not ended within {timeout:g} s; it goes on", details={"job_id": job_id}
+    )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+from dataclasses import replace
 
 from broken_executors.base import breaks
 from synapse_core.errors import JobExistsError, JobNotFoundError, ValidationError
@@ -73,6 +75,11 @@ class ValidatesInTheJob(InMemoryJobExecutor):
             return super().submit(lambda params, ctx: resolve_action(action).validate(params), params, job_id=job_id)
 
 
+@breaks("test_a_job_outlives_the_process_that_submitted_it")
+class ClaimsToOutliveItsProcess(InMemoryJobExecutor):
+    capabilities = replace(InMemoryJobExecutor.capabilities, detached=True)
+
+
 @breaks("test_another_executor_can_ask_for_a_job")
 class KeepsJobsToItself(InMemoryJobExecutor):
     def get_result(self, job_id, timeout=None):
@@ -96,6 +103,20 @@ class SaysSuccessInItsOwnWords(InMemoryJobExecutor):
 class LosesLogs(InMemoryJobExecutor):
     def get_logs(self, job_id):
         return ""
+
+
+@breaks("test_streamed_logs_are_whole_lines_to_the_end")
+class StreamsHalfLines(InMemoryJobExecutor):
+    def stream_logs(self, job_id, timeout=None):
+        for line in super().stream_logs(job_id, timeout):
+            yield from (line[:9], line[9:])
+
+
+@breaks("test_a_stream_that_times_out_leaves_the_job_alone")
+class EndsTheStreamEarly(InMemoryJobExecutor):
+    def stream_logs(self, job_id, timeout=None):
+        with contextlib.suppress(TimeoutError):
+            yield from super().stream_logs(job_id, timeout)
 
 
 @breaks("test_a_cancelled_job_has_no_result")

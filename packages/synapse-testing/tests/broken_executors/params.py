@@ -55,6 +55,12 @@ class NamesTheFirstProblemOnly(InMemoryExecutor):
             raise ValidationError(error.args[0], problems=error.problems[:1]) from error
 
 
+@breaks("test_a_resolved_action_is_accepted")
+class ForgetsTheNameOfWhatIsResolved(InMemoryExecutor):
+    def execute(self, action=None, params=None, **kwargs):
+        return super().execute(getattr(action, "target", action), params, **kwargs)
+
+
 @breaks("test_params_stay_the_callers")
 class ChangesTheParams(InMemoryExecutor):
     def _send(self, params):

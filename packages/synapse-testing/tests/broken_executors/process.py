@@ -67,9 +67,25 @@ class SubmitsUnclaimed(InMemoryExecutor):
         return job_id or "accepted"
 
 
+@breaks("test_what_is_claimed_is_there")
+class ClaimsLogsItDoesNotHave(InMemoryExecutor):
+    capabilities = Capabilities(returns_result=True, logs=True, parallel=True, environment=True, events=True)
+
+
+@breaks("test_shutdown_may_be_called_twice")
+class ShutsDownOnce(InMemoryExecutor):
+    def shutdown(self):
+        if "ended" in self.__dict__:
+            raise RuntimeError("is shut down")
+        self.ended = True
+
+
 @breaks("test_submit_returns_before_the_work_is_done")
 class ClaimsJobsItDoesNotHave(InMemoryExecutor):
-    capabilities = Capabilities(returns_result=True, detached=True, parallel=True, environment=True, events=True)
+    capabilities = Capabilities(returns_result=True, jobs=True, parallel=True, environment=True, events=True)
+
+    def submit(self, action, params, *, job_id=None):
+        return job_id or "lost"
 
     def get_status(self, job_id):
         return JobStatus.UNKNOWN

@@ -11,6 +11,7 @@ from synapse_core import errors
 from synapse_core.errors import ExecutionError, FieldProblem, PluginError, ValidationError
 from synapse_core.json_types import to_json_types
 from synapse_core.model.tagged import PlainData, UnencodableError, decode, encode, import_type, type_name
+from synapse_core.model.type_names import FindType
 from synapse_core.rebuilding import rebuild_exception, take_apart
 from synapse_core.safe_text import format_traceback, safe_str, shorten
 
@@ -105,14 +106,18 @@ class ErrorData:
             original_state=_encode_state(state),
         )
 
-    def to_exception(self) -> PluginError:
-        """Return the Synapse error, its ``__cause__`` the original where that can be rebuilt here."""
+    def to_exception(self, find_type: FindType = import_type) -> PluginError:
+        """Return the Synapse error, its ``__cause__`` the original where that can be rebuilt here.
+
+        Args:
+            find_type: Returns the classes that it names, as for `decode`.
+        """
         kind = _OWN_ERRORS.get(self.kind, ExecutionError)
         if issubclass(kind, ValidationError):
             return kind(self.message, problems=self.problems, action=self.details.get("action"))
         if not issubclass(kind, ExecutionError):
             own = kind(self.message)
-            own.__dict__.update(_decode_state(self.state))
+            own.__dict__.update(_decode_state(self.state, find_type))
             return own
         error = kind(
             self.message,
@@ -121,20 +126,20 @@ class ErrorData:
             remote_traceback=self.traceback,
             details=self.details,
         )
-        error.__cause__ = self._rebuild_original()
+        error.__cause__ = self._rebuild_original(find_type)
         return error
 
-    def _rebuild_original(self) -> BaseException | None:
+    def _rebuild_original(self, find: FindType) -> BaseException | None:
         if self.original_type is None or self.original_args is None:
             return None
-        cls = import_type(self.original_type)
-        if cls is None or not issubclass(cls, BaseException):
-            return None
         try:
-            args = decode(self.original_args)
+            cls = find(self.original_type)
+            if cls is None or not issubclass(cls, BaseException):
+                return None
+            args = decode(self.original_args, find_type=find)
             if self.children:
-                args.append([child._rebuild_original() or child.to_exception() for child in self.children])
-            error = rebuild_exception(cls, tuple(args), _decode_state(self.original_state))
+                args.append([child._rebuild_original(find) or child.to_exception(find) for child in self.children])
+            error = rebuild_exception(cls, tuple(args), _decode_state(self.original_state, find))
         except Exception:  # its `__new__` may want other arguments than `args`
             return None
         # An attribute that could not be carried may be what its text is made from.
@@ -191,8 +196,8 @@ def _encode_state(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return state
 
 
-def _decode_state(state: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: decode(value) for name, value in state.items()}
+def _decode_state(state: Mapping[str, Any], find: FindType) -> dict[str, Any]:
+    return {name: decode(value, find_type=find) for name, value in state.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,22 +246,26 @@ class Outcome:
         """Encode an exception."""
         return cls(error=ErrorData.from_exception(error))
 
-    def unwrap(self) -> Any:
+    def unwrap(self, find_type: FindType = import_type) -> Any:
         """Return the value, or raise the error.
 
         A stand-in, or a result that cannot be read here, comes back as `PlainData` with the reason ``why``.
+
+        Args:
+            find_type: Returns the classes that it names, as for `decode`: `loaded_type` where it came over
+                HTTP or from a ledger. A pickle, which comes neither way, has its own.
 
         Raises:
             ValidationError: The params did not fit.
             ExecutionError: The action failed.
         """
         if self.error is not None:
-            raise self.error.to_exception()
+            raise self.error.to_exception(find_type)
         try:
             if self.pickled is not None:
                 return pickle.loads(self.pickled)
             if not self.stand_in:
-                return decode(self.value)
+                return decode(self.value, find_type=find_type)
             described = self.value
         except Exception as unreadable:  # the action succeeded: what cannot be read here is no failure of it
             described = {

@@ -25,9 +25,9 @@ from pydantic import BaseModel
 
 from synapse_core.model.tagged_numpy import encode_array, numpy_tag
 from synapse_core.model.tagged_reading import PlainData, decode
-from synapse_core.model.type_names import generic_reference, import_type, type_name
+from synapse_core.model.type_names import generic_reference, import_type, loaded_type, type_name
 
-__all__ = ["PlainData", "UnencodableError", "decode", "encode", "import_type", "type_name"]
+__all__ = ["PlainData", "UnencodableError", "decode", "encode", "import_type", "loaded_type", "type_name"]
 
 _TAG = "$type"
 _JSON_INTEGER_BITS = 64  # what every JSON reader takes; Python refuses to print very long ones

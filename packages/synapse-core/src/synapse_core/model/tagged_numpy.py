@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+import math
 import sys
 from typing import Any
 
 __all__ = ["decode_array", "encode_array", "numpy_tag"]
+
+_LONGEST_TYPE = 40  # numpy reads the names of types with a parser of its own
 
 
 def numpy_tag(value: Any) -> str | None:
@@ -31,9 +34,26 @@ def encode_array(value: Any, tag: str) -> dict[str, Any]:
 
 
 def decode_array(data: dict[str, Any]) -> Any:
-    """Return the array or scalar; raises ``ImportError`` where numpy is not installed."""
+    """Return the array or scalar.
+
+    Raises:
+        ImportError: Numpy is not installed.
+        ValueError: Type, shape and bytes are none that `encode_array` writes; numpy itself would trust them.
+    """
     import numpy
 
+    written, shape = data["dtype"], data["shape"]
+    if not isinstance(written, str) or len(written) > _LONGEST_TYPE:
+        raise ValueError(f"the type of an array is a short text, not {type(written).__name__}")
+    dtype = numpy.dtype(written)
+    if dtype.hasobject or dtype.fields is not None or dtype.subdtype is not None or numpy.dtype(dtype.str) != dtype:
+        raise ValueError(f"an array of type {written!r} is more than its numbers")
+    if not isinstance(shape, list) or not all(type(length) is int and length >= 0 for length in shape):
+        raise ValueError(f"the shape of an array is a list of lengths, not {str(shape)[:80]}")
+    if shape and data["$type"] == "numpy-scalar":
+        raise ValueError("a scalar has no shape")
     raw = bytearray(base64.b64decode(data["value"]))
-    array: Any = numpy.ndarray(tuple(data["shape"]), dtype=data["dtype"], buffer=raw)
+    if len(raw) != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"{len(raw)} bytes are no array of type {written!r} and shape {shape}")
+    array: Any = numpy.ndarray(tuple(shape), dtype=dtype, buffer=raw)
     return array[()] if data["$type"] == "numpy-scalar" else array

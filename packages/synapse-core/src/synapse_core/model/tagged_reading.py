@@ -15,7 +15,7 @@ from uuid import UUID
 from pydantic import BaseModel
 
 from synapse_core.model.tagged_numpy import decode_array
-from synapse_core.model.type_names import import_type, resolve_generic
+from synapse_core.model.type_names import FindType, import_type, resolve_generic
 
 __all__ = ["PlainData", "decode"]
 
@@ -44,55 +44,63 @@ def _plain_data(fields: dict[str, Any], name: str) -> PlainData:
     return PlainData(fields, type_name=name)
 
 
-def decode(data: Any) -> Any:
+def decode(data: Any, *, find_type: FindType = import_type) -> Any:
     """Return the value that `encode` was given.
 
     A dataclass, model, or named tuple whose class cannot be imported here, or has other fields
     here, becomes `PlainData` (an enum: its bare value).
 
+    Args:
+        data: What `encode` returned.
+        find_type: Returns the class of a ``module:qualname``, or ``None``. The default imports the
+            module, which runs its code; `loaded_type` imports nothing, and is for data of strangers.
+
     Raises:
         ValueError: `data` was not made by `encode`.
     """
     try:
-        return _decode(data)
+        return _decode(data, find_type)
     except ValueError:
         raise
-    except (KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
+    except (LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         raise ValueError(f"this is no tagged data: {type(error).__name__}: {error}") from error
 
 
-def _decode(data: Any) -> Any:
+def _decode(data: Any, find: FindType) -> Any:
     if isinstance(data, list):
-        return [_decode(item) for item in data]
+        return [_decode(item, find) for item in data]
     if not isinstance(data, dict):
         return data
     if _TAG not in data:
-        return {key: _decode(item) for key, item in data.items()}
+        return {key: _decode(item, find) for key, item in data.items()}
     tag = data[_TAG]
-    reader = _READERS.get(tag) if isinstance(tag, str) else None
-    if reader is None:
-        raise ValueError(f"unknown kind of tagged data: {tag!r}; known: {', '.join(sorted(_READERS))}")
-    return reader(data)
+    if isinstance(tag, str):
+        if (simple := _SIMPLE.get(tag)) is not None:
+            return simple(data)
+        if (reader := _READERS.get(tag)) is not None:
+            return reader(data, find)
+    known = ", ".join(sorted(_READERS.keys() | _SIMPLE.keys()))
+    raise ValueError(f"unknown kind of tagged data: {tag!r}; known: {known}")
 
 
-def _items(data: dict[str, Any]) -> list[Any]:
-    return [_decode(item) for item in data["value"]]
+def _items(data: dict[str, Any], find: FindType) -> list[Any]:
+    return [_decode(item, find) for item in data["value"]]
 
 
-def _fields(data: dict[str, Any], key: str = "value") -> dict[str, Any]:
-    return {name: _decode(item) for name, item in data.get(key, {}).items()}
+def _fields(data: dict[str, Any], find: FindType, key: str = "value") -> dict[str, Any]:
+    return {name: _decode(item, find) for name, item in data.get(key, {}).items()}
 
 
-def _decode_set(data: dict[str, Any], kind: Callable[[list[Any]], Any]) -> Any:
-    items = _items(data)
+def _decode_set(data: dict[str, Any], find: FindType, kind: Callable[[list[Any]], Any]) -> Any:
+    items = _items(data, find)
     try:
         return kind(items)
     except TypeError:  # objects that were hashable are plain data here
         return PlainData({"items": items}, type_name=f"builtins:{data[_TAG]}")
 
 
-def _decode_dict(data: dict[str, Any]) -> Any:
-    pairs = [[_decode(key), _decode(item)] for key, item in data["value"]]
+def _decode_dict(data: dict[str, Any], find: FindType) -> Any:
+    pairs = [[_decode(key, find), _decode(item, find)] for key, item in data["value"]]
     try:
         return {key: item for key, item in pairs}  # noqa: C416 - dict() would name the pair, not the key
     except TypeError:  # as in _decode_set
@@ -114,18 +122,18 @@ def _decode_clock(read: Callable[[str], Any]) -> Callable[[dict[str, Any]], Any]
     return decode_clock
 
 
-def _decode_path(data: dict[str, Any]) -> pathlib.PurePath:
+def _decode_path(data: dict[str, Any], find: FindType) -> pathlib.PurePath:
     kinds: dict[str, type[pathlib.PurePath]] = {
         "": pathlib.Path,
         "PurePosixPath": pathlib.PurePosixPath,
         "PureWindowsPath": pathlib.PureWindowsPath,
     }
-    return kinds[data["pure"]](_decode(data["value"]))
+    return kinds[data["pure"]](_decode(data["value"], find))
 
 
-def _decode_enum(data: dict[str, Any]) -> Any:
-    value = _decode(data["value"])
-    cls = import_type(data["type"])
+def _decode_enum(data: dict[str, Any], find: FindType) -> Any:
+    value = _decode(data["value"], find)
+    cls = find(data["type"])
     if cls is None or not issubclass(cls, Enum):
         return value
     try:
@@ -134,9 +142,9 @@ def _decode_enum(data: dict[str, Any]) -> Any:
         return value
 
 
-def _decode_dataclass(data: dict[str, Any]) -> Any:
-    fields, others, name = _fields(data), _fields(data, "others"), data["type"]
-    cls = import_type(name)
+def _decode_dataclass(data: dict[str, Any], find: FindType) -> Any:
+    fields, others, name = _fields(data, find), _fields(data, find, "others"), data["type"]
+    cls = find(name)
     if cls is not None and dataclasses.is_dataclass(cls) and fields.keys() == {f.name for f in dataclasses.fields(cls)}:
         try:
             # Not through __init__: it may compute, and the fields are already what they were.
@@ -149,16 +157,16 @@ def _decode_dataclass(data: dict[str, Any]) -> Any:
     return PlainData(fields | others, type_name=name)
 
 
-def _decode_model(data: dict[str, Any]) -> Any:
-    fields, others, name = _fields(data), _fields(data, "others"), data["type"]
-    cls = resolve_generic(data.get("generic")) or import_type(name)
+def _decode_model(data: dict[str, Any], find: FindType) -> Any:
+    fields, others, name = _fields(data, find), _fields(data, find, "others"), data["type"]
+    cls = resolve_generic(data.get("generic"), find) or find(name)
     expected = fields.keys() | set(data.get("missing", ()))
     if cls is not None and issubclass(cls, BaseModel) and expected == set(cls.model_fields):
         state = {
             "__dict__": fields | others,
             "__pydantic_fields_set__": set(data["set"]),
-            "__pydantic_extra__": _decode(data["extra"]),
-            "__pydantic_private__": _decode(data["private"]),
+            "__pydantic_extra__": _decode(data["extra"], find),
+            "__pydantic_private__": _decode(data["private"], find),
         }
         try:
             value = cls.__new__(cls)
@@ -166,12 +174,14 @@ def _decode_model(data: dict[str, Any]) -> Any:
             return value
         except Exception:  # as in _decode_dataclass
             pass
-    return PlainData({**fields, **(_decode(data["extra"]) or {})}, type_name=name)
+    return PlainData({**fields, **(_decode(data["extra"], find) or {})}, type_name=name)
 
 
-def _decode_namedtuple(data: dict[str, Any]) -> Any:
-    items, name = _items(data), data["type"]
-    cls = import_type(name)
+def _decode_namedtuple(data: dict[str, Any], find: FindType) -> Any:
+    items, name = _items(data, find), data["type"]
+    if len(items) != len(data["fields"]):
+        raise ValueError(f"{len(items)} values are not the {len(data['fields'])} fields of a {name}")
+    cls = find(name)
     if cls is None or not issubclass(cls, tuple) or list(getattr(cls, "_fields", ())) != data["fields"]:
         return PlainData(dict(zip(data["fields"], items, strict=True)), type_name=name)
     return tuple.__new__(cls, items)
@@ -185,29 +195,31 @@ def _decode_numpy(data: dict[str, Any]) -> Any:
         return PlainData({"dtype": data["dtype"], "shape": data["shape"], "data": raw}, type_name="numpy:ndarray")
 
 
-_READERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+_SIMPLE: dict[str, Callable[[dict[str, Any]], Any]] = {
     "str": lambda data: base64.b64decode(data["value"]).decode("utf-8", "surrogatepass"),
     "int": lambda data: int(data["value"], 16),
     "float": lambda data: float(data["value"]),
-    "dict": _decode_dict,
-    "tuple": lambda data: tuple(_items(data)),
-    "set": lambda data: _decode_set(data, set),
-    "frozenset": lambda data: _decode_set(data, frozenset),
     "bytes": lambda data: base64.b64decode(data["value"]),
     "bytearray": lambda data: bytearray(base64.b64decode(data["value"])),
-    "complex": lambda data: complex(*_items(data)),
     "datetime": _decode_clock(datetime.fromisoformat),
     "date": lambda data: date.fromisoformat(data["value"]),
     "time": _decode_clock(time.fromisoformat),
     "timedelta": lambda data: timedelta(*data["value"]),
     "decimal": lambda data: Decimal(data["value"]),
     "uuid": lambda data: UUID(data["value"]),
+    "ndarray": _decode_numpy,
+    "numpy-scalar": _decode_numpy,
+}
+_READERS: dict[str, Callable[[dict[str, Any], FindType], Any]] = {
+    "dict": _decode_dict,
+    "tuple": lambda data, find: tuple(_items(data, find)),
+    "set": lambda data, find: _decode_set(data, find, set),
+    "frozenset": lambda data, find: _decode_set(data, find, frozenset),
+    "complex": lambda data, find: complex(*_items(data, find)),
     "path": _decode_path,
-    "object": lambda data: PlainData(_fields(data), type_name=data["type"]),
+    "object": lambda data, find: PlainData(_fields(data, find), type_name=data["type"]),
     "enum": _decode_enum,
     "dataclass": _decode_dataclass,
     "model": _decode_model,
     "namedtuple": _decode_namedtuple,
-    "ndarray": _decode_numpy,
-    "numpy-scalar": _decode_numpy,
 }

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 import types
 import typing
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["generic_reference", "import_type", "resolve_generic", "type_name"]
+__all__ = ["FindType", "generic_reference", "import_type", "loaded_type", "resolve_generic", "type_name"]
+
+FindType = Callable[[str], "type | None"]
 
 
 def type_name(cls: type) -> str:
@@ -17,25 +21,47 @@ def type_name(cls: type) -> str:
 
 
 def import_type(name: str) -> type | None:
-    """Return the class that `type_name` named, or ``None`` where it cannot be imported here."""
-    found = _import(name)
-    return found if isinstance(found, type) else None
+    """Return the class that `type_name` named, or ``None`` where it cannot be imported here.
 
-
-def _import(name: str) -> Any:
+    Importing a module runs its code: this is for data whose writer may run code here anyway.
+    """
     module_name, _, qualname = name.partition(":")
     if "<" in qualname:
         return None
+    found: Any = sys.modules.get(module_name)
+    if found is None:
+        try:
+            found = importlib.import_module(module_name)
+        except (Exception, SystemExit):  # a script may even call sys.exit; plain data is the answer to all
+            return None
     try:
-        found: Any = sys.modules.get(module_name) or importlib.import_module(module_name)
-        # The name of a parametrised model may hold dots: Box[package.Item].
-        for part in qualname.split(".") if "[" not in qualname else [qualname]:
+        for part in _parts(qualname):
             found = getattr(found, part)
-    except KeyboardInterrupt:
-        raise
-    except BaseException:  # an import may fail in any way, sys.exit included; plain data is the answer to all
+    except Exception:  # a module's own `__getattr__` may fail in any way
         return None
-    return found
+    return found if isinstance(found, type) else None
+
+
+def loaded_type(name: str) -> type | None:
+    """Return the class that `type_name` named, or ``None`` where its module was not imported yet.
+
+    It imports nothing and calls nothing: for data from a network or a file that others can write.
+    """
+    module_name, _, qualname = name.partition(":")
+    module = sys.modules.get(module_name)
+    if not isinstance(module, types.ModuleType):
+        return None
+    first, *others = _parts(qualname)
+    # Neither a module's `__getattr__` nor a lazy module is asked: both import what they are asked for.
+    found: Any = types.ModuleType.__getattribute__(module, "__dict__").get(first)
+    for part in others:
+        found = inspect.getattr_static(found, part, None)
+    return found if isinstance(found, type) else None
+
+
+def _parts(qualname: str) -> list[str]:
+    """Return the names on the way; the name of a parametrised model may hold dots: ``Box[package.Item]``."""
+    return qualname.split(".") if "[" not in qualname else [qualname]
 
 
 def generic_reference(cls: type) -> Any:
@@ -69,14 +95,15 @@ def _reference(argument: Any) -> Any:
     raise TypeError(argument)
 
 
-def resolve_generic(reference: Any) -> type | None:
+def resolve_generic(reference: Any, find_type: FindType = import_type) -> type | None:
     """Return the class that `generic_reference` described, or ``None`` where it cannot be had here."""
     if isinstance(reference, str):
-        return import_type(reference)
+        return find_type(reference)
     if not isinstance(reference, dict):
         return None
-    origin = _import(reference["origin"])
-    arguments = [resolve_generic(item) for item in reference["args"]]
+    named = reference["origin"]
+    origin: Any = typing.Union if named == "typing:Union" else find_type(named)
+    arguments = [resolve_generic(item, find_type) for item in reference["args"]]
     if origin is None or any(argument is None for argument in arguments):
         return None
     try:

@@ -16,7 +16,8 @@ __all__ = ["RunnableAction"]
 class RunnableAction(Protocol):
     """An action made ready to run, whether it was written as a class or as a function.
 
-    Immutable and safe to share between threads.
+    Executors are passed one as well as what it was made from, and call it by its `name`. Immutable
+    and safe to share between threads.
     """
 
     @property

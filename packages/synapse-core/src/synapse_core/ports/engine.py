@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from typing import Protocol, TypeVar, runtime_checkable
 
 __all__ = ["RecordEngine"]
@@ -17,12 +17,17 @@ class RecordEngine(Protocol):
 
     An engine knows nothing of records, schemas or hooks. At most a bounded number of chunks has
     been taken from the source and not yet given back, so an endless source is fine. Called from
-    one thread. Closing the returned iterator early cancels what has not started and frees what
-    the engine holds. What `work` raises is raised to the caller at that chunk's place.
+    one thread. ``close()`` of the returned generator cancels what has not started, frees what the
+    engine holds for this run, and closes the source where that can be closed; so does an error, and
+    the end. What `work` raises, or the source, is raised to the caller at that chunk's place and
+    ends the run.
     """
 
     def run(
         self, work: Callable[[ChunkT], ResultT], chunks: Iterable[ChunkT], *, ordered: bool = True
-    ) -> Iterator[ResultT]:
-        """Yield ``work(chunk)`` for each chunk, exactly once; in input order unless `ordered` is false."""
+    ) -> Generator[ResultT]:
+        """Yield ``work(chunk)`` for each chunk, exactly once; in input order unless `ordered` is false.
+
+        Nothing is taken from the source before the first result is asked for.
+        """
         ...

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, runtime_checkable
 
 from synapse_core.errors import CapabilityError
@@ -12,18 +13,27 @@ if TYPE_CHECKING:
     from synapse_core.actions import BaseAction
     from synapse_core.model.progress import PipelineProgress
     from synapse_core.model.status import JobStatus, RunStatus
+    from synapse_core.ports.action import RunnableAction
 
 __all__ = [
+    "ALIASES",
+    "OPERATIONS",
     "ActionLike",
     "Capabilities",
+    "ClosableExecutor",
     "ExecutorProtocol",
     "JobExecutorProtocol",
     "PipelineExecutorProtocol",
     "StatedCapabilities",
 ]
 
-ActionLike: TypeAlias = "type[BaseAction[Any, Any]] | Callable[..., Any] | str"
-"""What may be passed as an action."""
+ActionLike: TypeAlias = "type[BaseAction[Any, Any]] | Callable[..., Any] | RunnableAction | str"
+"""What may be passed as an action.
+
+A `BaseAction` subclass, a callable ``(params, ctx)``, an entrypoint string, or an action that is
+resolved already, which is what `run_plugin` passes. That one keeps its own name, also where another
+process resolves it anew from its entrypoint; `synapse_core.resolution.resolve_given` takes all four.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +44,8 @@ class Capabilities:
         returns_result: `execute` returns the action's result.
         shares_memory: Results are the very objects that the action returned.
         isolated: An action that kills its process does not kill the caller.
-        detached: `submit` hands over the work and returns a job id; the work outlives the caller.
+        jobs: `submit` hands over the work and returns a job id, by which its status and result can be had.
+        detached: What was submitted goes on when the process that submitted it has ended.
         logs: Logs can be had by job id.
         cancel: Running work can be stopped by job id.
         parallel: Several calls at once run at once.
@@ -46,6 +57,7 @@ class Capabilities:
     returns_result: bool = False
     shares_memory: bool = False
     isolated: bool = False
+    jobs: bool = False
     detached: bool = False
     logs: bool = False
     cancel: bool = False
@@ -59,16 +71,23 @@ class Capabilities:
         return tuple(field.name for field in fields(self) if getattr(self, field.name))
 
 
-_OPERATIONS: dict[str, str] = {
-    "submit": "detached",
-    "get_status": "detached",
-    "get_result": "detached",
-    "wait": "detached",
-    "get_logs": "logs",
-    "stream_logs": "logs",
-    "cancel": "cancel",
-    "stop": "cancel",
-}
+OPERATIONS: Mapping[str, str] = MappingProxyType(
+    {
+        "execute": "returns_result",
+        "submit": "jobs",
+        "get_status": "jobs",
+        "get_result": "jobs",
+        "wait": "jobs",
+        "get_logs": "logs",
+        "stream_logs": "logs",
+        "cancel": "cancel",
+        "stop": "cancel",
+    }
+)
+"""Operation of an executor → the capability that claims it."""
+
+ALIASES: Mapping[str, str] = MappingProxyType({"stop": "cancel"})
+"""Operation that is another name → the operation that it means; an executor need not have it."""
 
 
 class StatedCapabilities:
@@ -80,17 +99,27 @@ class StatedCapabilities:
 
     capabilities: ClassVar[Capabilities] = Capabilities()
 
+    def shutdown(self) -> None:
+        """Free what the executor holds, as `ClosableExecutor` says; here that is nothing."""
+
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            claim = _OPERATIONS.get(name)
+            claim = OPERATIONS.get(name)
             kind = type(self).__name__
             if claim is None:
                 raise AttributeError(f"{kind!r} object has no attribute {name!r}")
+            if not getattr(self.capabilities, claim):
+                raise CapabilityError(
+                    f"{kind} cannot {name}(): it does not claim {claim!r}. "
+                    f"It claims: {', '.join(self.capabilities.names()) or '(nothing)'}. "
+                    "`synapse executors` shows which ones do"
+                )
+            if name in ALIASES:
+                return getattr(self, ALIASES[name])
             raise CapabilityError(
-                f"{kind} cannot {name}(): it does not claim {claim!r}. "
-                f"It claims: {', '.join(self.capabilities.names()) or '(nothing)'}. "
-                "`synapse executors` shows which ones do"
+                f"{kind} claims {claim!r} and has no {name}(): that is a fault of {kind}, not of its caller. "
+                f"Give it the method, or take {claim!r} out of its capabilities"
             )
 
 
@@ -106,7 +135,8 @@ class ExecutorProtocol(Protocol):
         """Run an action and return what its ``execute`` returns.
 
         Args:
-            action: A `BaseAction` subclass, a callable ``(params, ctx)``, or an entrypoint string.
+            action: A `BaseAction` subclass, a callable ``(params, ctx)``, an entrypoint string, or an
+                action that is resolved already.
             params: Validated before anything leaves this process, where the model is known here.
             **kwargs: Ignored.
 
@@ -119,8 +149,29 @@ class ExecutorProtocol(Protocol):
 
 
 @runtime_checkable
+class ClosableExecutor(Protocol):
+    """An executor that can be told to let go of what it holds: actors, processes, connections.
+
+    `StatedCapabilities` has a ``shutdown`` that does nothing, for executors that hold nothing.
+    """
+
+    def shutdown(self) -> None:
+        """Free what the executor holds, once no call of it is running; jobs that are detached go on.
+
+        Called by whoever made the executor, and by nobody else: one that was passed in, or that is a
+        pickled copy, is left to its owner. A second call does nothing. Raises nothing for a backend
+        that is gone.
+        """
+        ...
+
+
+@runtime_checkable
 class JobExecutorProtocol(ExecutorProtocol, Protocol):
-    """Takes work over and answers for it by job id, also to other processes."""
+    """Takes work over and answers for it by job id. Claimed by ``jobs``.
+
+    Where ``detached`` is claimed, the work outlives the process that submitted it, and any process
+    that knows the id can ask; otherwise this process only.
+    """
 
     def submit(self, action: ActionLike, params: dict[str, Any], *, job_id: str | None = None) -> str:
         """Hand the work over and return its id at once.
@@ -152,6 +203,15 @@ class JobExecutorProtocol(ExecutorProtocol, Protocol):
 
     def get_logs(self, job_id: str) -> str:
         """Return everything that the job has logged so far. Claimed by ``logs``."""
+        ...
+
+    def stream_logs(self, job_id: str, timeout: float | None = None) -> Iterator[str]:
+        """Yield whole lines with their newline, from the first one on, until the job has ended. Claimed by ``logs``.
+
+        Raises:
+            ExecutionTimeoutError: `timeout` seconds have passed; the job goes on.
+            JobNotFoundError: There is no such job.
+        """
         ...
 
     def cancel(self, job_id: str) -> bool:

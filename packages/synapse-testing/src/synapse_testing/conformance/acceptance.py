@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from synapse_core.errors import PluginError
+from synapse_core.resolution import resolve_action
 from synapse_testing import actions
 from synapse_testing.conformance.group import PromiseGroup, rests_on, where_claimed
 
@@ -32,6 +34,13 @@ class AcceptancePromises(PromiseGroup):
     def test_entrypoints_are_accepted(self, executor: Any, entrypoint: str) -> None:
         """An action may be named by an entrypoint string, with a colon or with dots only."""
         assert self.run(executor, entrypoint, {"left": 4, "right": 5}) == 9
+
+    @rests_on("test_a_result_comes_back", "test_an_error_has_details")
+    def test_a_resolved_action_is_accepted(self, executor: Any) -> None:
+        """An action that is already resolved is accepted, under its own name."""
+        assert self.run(executor, resolve_action(actions.adds), {"left": 4, "right": 5}) == 9
+        named = replace(resolve_action(actions.raises), name="a-name-of-its-own")
+        assert self.failure(executor, named).details["action"] == "a-name-of-its-own"
 
     @where_claimed("shares_memory")
     @rests_on("test_a_result_comes_back")

@@ -12,24 +12,15 @@ import pytest
 from synapse_core.errors import BackendError, CapabilityError
 from synapse_core.plugins.descriptions import ExecutorDescription
 from synapse_core.plugins.registry import registry
-from synapse_core.ports.executor import Capabilities, ExecutorProtocol
+from synapse_core.ports.executor import ALIASES, OPERATIONS, Capabilities, ExecutorProtocol
 from synapse_testing import actions
 from synapse_testing.conformance.group import PromiseGroup, where_claimed, where_not_claimed
 
 __all__ = ["CapabilityPromises"]
 
-# Operation → the claim that it needs and the arguments that it would take.
-_OPERATIONS: dict[str, tuple[str, tuple[Any, ...]]] = {
-    "execute": ("returns_result", (actions.AddAction, {"left": 1})),
-    "submit": ("detached", (actions.AddAction, {"left": 1})),
-    "get_status": ("detached", ("some-job",)),
-    "get_result": ("detached", ("some-job",)),
-    "wait": ("detached", ("some-job",)),
-    "get_logs": ("logs", ("some-job",)),
-    "stream_logs": ("logs", ("some-job",)),
-    "cancel": ("cancel", ("some-job",)),
-    "stop": ("cancel", ("some-job",)),
-}
+# What the operations that take an action would take; the others take a job id.
+_ACTION: tuple[Any, ...] = (actions.AddAction, {"left": 1})
+_ARGUMENTS: dict[str, tuple[Any, ...]] = {"execute": _ACTION, "submit": _ACTION}
 
 
 class CapabilityPromises(PromiseGroup):
@@ -38,7 +29,8 @@ class CapabilityPromises(PromiseGroup):
     def test_capabilities_are_stated(self, executor: Any) -> None:
         """``capabilities`` is a `Capabilities`, and claims that results can be had in at least one way."""
         assert isinstance(executor.capabilities, Capabilities)
-        assert executor.capabilities.returns_result or executor.capabilities.detached
+        assert executor.capabilities.returns_result or executor.capabilities.jobs
+        assert executor.capabilities.jobs or not executor.capabilities.detached, "what is detached has a job id"
         assert self.capabilities in (None, executor.capabilities), "the suite states other capabilities"
 
     def test_the_executor_has_the_ports_methods(self, executor: Any) -> None:
@@ -47,11 +39,26 @@ class CapabilityPromises(PromiseGroup):
 
     def test_what_is_not_claimed_raises_at_once(self, executor: Any) -> None:
         """An operation that is not claimed raises `CapabilityError` at once, naming the operation."""
-        for operation, (claim, arguments) in _OPERATIONS.items():
+        for operation, claim in OPERATIONS.items():
             if not getattr(executor.capabilities, claim):
                 with pytest.raises(CapabilityError) as caught:
-                    getattr(executor, operation)(*arguments)
+                    getattr(executor, operation)(*_ARGUMENTS.get(operation, ("some-job",)))
                 assert operation in str(caught.value)
+
+    def test_what_is_claimed_is_there(self, executor: Any) -> None:
+        """Every operation of what is claimed is there."""
+        missing = [
+            operation
+            for operation, claim in OPERATIONS.items()
+            if getattr(executor.capabilities, claim) and operation not in ALIASES and not hasattr(executor, operation)
+        ]
+        assert not missing, f"claimed and missing: {', '.join(missing)}"
+
+    def test_shutdown_may_be_called_twice(self, make_executor: Callable[..., Any]) -> None:
+        """There is a ``shutdown``, which does nothing where the executor holds nothing, or has been shut down."""
+        executor = make_executor()
+        for _ in range(2):
+            executor.shutdown()
 
     def test_the_registered_description_claims_the_same(self, executor: Any) -> None:
         """Where the executor is registered, its description claims what the executor claims."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, ClassVar, TypeVar
 
 import pytest
 
 from synapse_core.errors import ExecutionError
-from synapse_core.ports.executor import Capabilities
+from synapse_core.ports.executor import Capabilities, ClosableExecutor
 from synapse_testing.waiting import PATIENCE
 
 __all__ = ["PromiseGroup", "rests_on", "where_claimed", "where_not_claimed", "why_not"]
@@ -64,12 +65,15 @@ class PromiseGroup:
 
     Attributes:
         patience: Seconds after which something that should happen counts as broken.
+        options_elsewhere: Arguments of the constructor, JSON types, with which another process makes such an
+            executor. Asked for only where ``detached`` is claimed.
         capabilities: What the executor claims, where the suite states it too: promises that do not
             apply are then deselected rather than skipped, for runs in which nothing may be skipped.
     """
 
     is_conformance_suite: ClassVar[bool] = True
     patience: ClassVar[float] = PATIENCE
+    options_elsewhere: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     capabilities: ClassVar[Capabilities | None] = None
 
     # Not an abstract method: pytest passes over classes that are abstract, and the suite would be
@@ -81,7 +85,7 @@ class PromiseGroup:
 
     @pytest.fixture
     def make_executor(self, executor: Any) -> Iterator[Callable[..., Any]]:
-        """Makes further executors of the same kind with ``env=``, ``job_id=`` or ``sink=``; ended after the test.
+        """Makes further executors of the same kind with ``env=``, ``job_id=`` or ``sink=``; shut down after the test.
 
         Override it where the constructor needs more than these.
         """
@@ -93,10 +97,8 @@ class PromiseGroup:
 
         yield make
         for other in made:
-            for end in ("shutdown", "close"):
-                if callable(method := getattr(other, end, None)):
-                    method()
-                    break
+            if isinstance(other, ClosableExecutor):
+                other.shutdown()
 
     @pytest.fixture(autouse=True)
     def _does_not_apply(self, request: pytest.FixtureRequest, executor: Any) -> str:

@@ -1,4 +1,4 @@
-"""Promises of executors that take work over: they apply where ``detached`` is claimed."""
+"""Promises of executors that take work over: they apply where ``jobs`` is claimed."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from synapse_core.errors import (
 from synapse_core.model.status import JobStatus
 from synapse_testing import actions
 from synapse_testing.conformance.group import PromiseGroup, rests_on, where_claimed
+from synapse_testing.submitting import submit_elsewhere
 from synapse_testing.waiting import wait_for_file
 
 __all__ = ["JobPromises"]
@@ -33,7 +34,7 @@ _AT_ONCE = 0.05
 class JobPromises(PromiseGroup):
     """A job has an id, by which its status, result, logs and end can be had."""
 
-    @where_claimed("detached")
+    @where_claimed("jobs")
     def test_submit_returns_before_the_work_is_done(self, executor: Any, tmp_path: Path) -> None:
         """``submit`` returns a job id while the work is still going on."""
         job_id, release = self._submit_waiting(executor, tmp_path)
@@ -42,21 +43,21 @@ class JobPromises(PromiseGroup):
         release.touch()
         executor.get_result(job_id, self.patience)
 
-    @where_claimed("detached")
+    @where_claimed("jobs")
     @rests_on(_SUBMITS)
     def test_the_result_of_a_job_can_be_had_as_often_as_asked(self, executor: Any) -> None:
         """``get_result`` waits for the job and returns its result, a second time too."""
         job_id = executor.submit(actions.AddAction, {"left": 1})
         assert [executor.get_result(job_id, self.patience) for _ in range(2)] == [2, 2]
 
-    @where_claimed("detached")
+    @where_claimed("jobs")
     @rests_on(_RESULT)
     def test_submit_accepts_whatever_execute_does(self, executor: Any) -> None:
         """``submit`` takes a class, a function or an entrypoint string."""
         for action in (actions.AddAction, actions.adds, f"{actions.__name__}.AddAction"):
             assert executor.get_result(executor.submit(action, {"left": 1}), self.patience) == 2
 
-    @where_claimed("detached")
+    @where_claimed("jobs")
     @rests_on(_RESULT)
     def test_a_job_keeps_the_id_it_was_given(self, executor: Any) -> None:
         """``submit(job_id=…)`` gives the job that id, and it is ``ctx.job_id`` inside the action."""
@@ -64,7 +65,7 @@ class JobPromises(PromiseGroup):
         assert executor.submit(actions.describes_context, {}, job_id=job_id) == job_id
         assert executor.get_result(job_id, self.patience)["job_id"] == job_id
 
-    @where_claimed("detached")
+    @where_claimed("jobs")
     @rests_on(_RESULT, "test_a_job_keeps_the_id_it_was_given")
     def test_a_taken_job_id_is_refused(self, executor: Any) -> None:
         """Submitting under a taken id raises `JobExistsError` and leaves the job that has it alone."""
@@ -73,7 +74,7 @@ class JobPromises(PromiseGroup):
             executor.submit(actions.adds, {"left": 100}, job_id=job_id)
         assert executor.get_result(job_id, self.patience) == 2
 
-    @where_claimed("detached")
+    @where_claimed("jobs")
     @rests_on(_SUBMITS, "test_params_that_do_not_fit_are_refused")
     def test_submit_refuses_params_that_do_not_fit(self, executor: Any, tmp_path: Path) -> None:
         """``submit`` raises `ValidationError` itself, before anything was handed over."""
@@ -83,7 +84,22 @@ class JobPromises(PromiseGroup):
         assert executor.get_status(job_id) == JobStatus.UNKNOWN
         assert not (tmp_path / "mark").exists()
 
-    @where_claimed("detached")
+    @where_claimed("jobs", "detached")
+    @rests_on(_RESULT)
+    def test_a_job_outlives_the_process_that_submitted_it(self, executor: Any, tmp_path: Path) -> None:
+        """Where ``detached`` is claimed, a job that another process submitted goes on when that process has ended."""
+        job_id, release = _new_id(), tmp_path / "release"
+        submit_elsewhere(
+            type(executor),
+            self.options_elsewhere,
+            f"{actions.__name__}:waits_for_file",
+            self._waiting_params(tmp_path, release),
+            job_id,
+        )
+        release.touch()
+        assert executor.get_result(job_id, self.patience) == "released"
+
+    @where_claimed("jobs")
     @rests_on(_RESULT)
     def test_another_executor_can_ask_for_a_job(self, executor: Any, make_executor: Callable[..., Any]) -> None:
         """Another executor of the same kind, told nothing but the job id, can ask for status and result."""
@@ -94,7 +110,7 @@ class JobPromises(PromiseGroup):
 
     # -- status ---------------------------------------------------------------------------
 
-    @where_claimed("detached")
+    @where_claimed("jobs")
     @rests_on(_SUBMITS)
     def test_a_job_in_progress_says_so(self, executor: Any, tmp_path: Path) -> None:
         """The status of a job that has not ended is ``PENDING`` or ``RUNNING``."""
@@ -105,7 +121,7 @@ class JobPromises(PromiseGroup):
         assert status in (JobStatus.PENDING, JobStatus.RUNNING)
         assert not status.is_terminal()
 
-    @where_claimed("detached")
+    @where_claimed("jobs")
     @rests_on(_RESULT)
     def test_a_finished_job_has_succeeded(self, executor: Any) -> None:
         """``wait`` returns ``SUCCEEDED`` for a job whose action returned, and its status is the same word."""
@@ -114,7 +130,7 @@ class JobPromises(PromiseGroup):
         assert f"{executor.get_status(job_id)}" == "SUCCEEDED"
         assert executor.get_status(job_id).is_terminal()
 
-    @where_claimed("detached")
+    @where_claimed("jobs")
     @rests_on(_SUBMITS, "test_an_exception_is_an_execution_error")
     def test_a_failed_job_raises_its_error_every_time(self, executor: Any) -> None:
         """``wait`` and ``get_result`` raise the `ExecutionError` of a job that failed, as often as asked."""
@@ -124,7 +140,7 @@ class JobPromises(PromiseGroup):
                 ask(job_id, self.patience)
             assert caught.value.original_type == "OvenError"
 
-    @where_claimed("detached")
+    @where_claimed("jobs")
     @rests_on("test_a_failed_job_raises_its_error_every_time")
     def test_a_failed_job_has_failed(self, executor: Any) -> None:
         """The status of a job whose action raised is ``FAILED``."""
@@ -133,19 +149,19 @@ class JobPromises(PromiseGroup):
             executor.wait(job_id, self.patience)
         assert executor.get_status(job_id) == "FAILED"
 
-    @where_claimed("detached")
+    @where_claimed("jobs")
     def test_the_status_of_an_unknown_job_is_unknown(self, executor: Any) -> None:
         """``get_status`` of an id that nobody has is ``UNKNOWN``, and no exception."""
         assert executor.get_status(_new_id()) == "UNKNOWN"
 
-    @where_claimed("detached")
+    @where_claimed("jobs")
     def test_an_unknown_job_has_no_result(self, executor: Any) -> None:
         """``wait`` and ``get_result`` of an id that nobody has raise `JobNotFoundError`."""
         for ask in (executor.wait, executor.get_result):
             with pytest.raises(JobNotFoundError):
                 ask(_new_id(), _AT_ONCE)
 
-    @where_claimed("detached")
+    @where_claimed("jobs")
     @pytest.mark.parametrize("ask", ["wait", "get_result"])
     @rests_on(_SUBMITS)
     def test_a_wait_that_times_out_leaves_the_job_alone(self, executor: Any, tmp_path: Path, ask: str) -> None:
@@ -158,7 +174,7 @@ class JobPromises(PromiseGroup):
 
     # -- logs and cancelling ------------------------------------------------------------------
 
-    @where_claimed("detached", "logs")
+    @where_claimed("jobs", "logs")
     @rests_on(_RESULT)
     def test_the_logs_hold_what_the_job_reported(self, executor: Any) -> None:
         """Where logs are claimed, ``get_logs`` holds what the job has logged."""
@@ -168,7 +184,27 @@ class JobPromises(PromiseGroup):
         assert "epoch_complete" in logs
         assert "half way" in logs
 
-    @where_claimed("detached", "cancel")
+    @where_claimed("jobs", "logs")
+    @rests_on("test_the_logs_hold_what_the_job_reported")
+    def test_streamed_logs_are_whole_lines_to_the_end(self, executor: Any) -> None:
+        """``stream_logs`` yields whole lines with their newline, the first one first, and ends with the job."""
+        job_id = executor.submit(actions.reports, {})
+        lines = list(executor.stream_logs(job_id, timeout=self.patience))
+        assert all(line.endswith("\n") and line.count("\n") == 1 for line in lines)
+        text = "".join(lines)
+        assert 0 <= text.find("epoch_complete") < text.find("half way")
+
+    @where_claimed("jobs", "logs")
+    @rests_on("test_streamed_logs_are_whole_lines_to_the_end", "test_a_wait_that_times_out_leaves_the_job_alone")
+    def test_a_stream_that_times_out_leaves_the_job_alone(self, executor: Any, tmp_path: Path) -> None:
+        """A stream that is over before the job is raises `ExecutionTimeoutError`, and the job goes on."""
+        job_id, release = self._submit_waiting(executor, tmp_path)
+        with pytest.raises(ExecutionTimeoutError):
+            list(executor.stream_logs(job_id, timeout=_AT_ONCE))
+        release.touch()
+        assert executor.get_result(job_id, self.patience) == "released"
+
+    @where_claimed("jobs", "cancel")
     @rests_on(_SUBMITS)
     def test_a_cancelled_job_has_no_result(self, executor: Any, tmp_path: Path) -> None:
         """Where cancelling is claimed, ``cancel`` stops a running job: it has ended, with `ExecutionCancelledError`."""
@@ -177,7 +213,7 @@ class JobPromises(PromiseGroup):
             with pytest.raises(ExecutionCancelledError):
                 ask(job_id, self.patience)
 
-    @where_claimed("detached", "cancel")
+    @where_claimed("jobs", "cancel")
     @rests_on(_CANCELS)
     def test_a_cancelled_job_has_not_succeeded(self, executor: Any, tmp_path: Path) -> None:
         """The status of a cancelled job is terminal, and not ``SUCCEEDED``."""
@@ -188,7 +224,7 @@ class JobPromises(PromiseGroup):
         assert status.is_terminal()
         assert status != JobStatus.SUCCEEDED
 
-    @where_claimed("detached", "cancel")
+    @where_claimed("jobs", "cancel")
     @rests_on(_RESULT, _CANCELS)
     def test_a_finished_job_cannot_be_cancelled(self, executor: Any) -> None:
         """``cancel`` of a job that has ended returns false and changes nothing."""
@@ -201,13 +237,15 @@ class JobPromises(PromiseGroup):
     def _submit_waiting(self, executor: Any, tmp_path: Path) -> tuple[str, Path]:
         """Submit a job that ends when a file appears; returns its id and that file."""
         release = tmp_path / "release"
-        params = {
+        return executor.submit(actions.waits_for_file, self._waiting_params(tmp_path, release)), release
+
+    def _waiting_params(self, tmp_path: Path, release: Path) -> dict[str, Any]:
+        return {
             "started": str(tmp_path / "started"),
             "release": str(release),
             "answer": "released",
             "patience": self.patience,
         }
-        return executor.submit(actions.waits_for_file, params), release
 
     def _cancelled(self, executor: Any, tmp_path: Path) -> str:
         """Submit a job, cancel it once its action has begun, and return its id."""
