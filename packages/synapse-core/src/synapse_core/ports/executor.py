@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALIASES",
-    "OPERATIONS",
     "ActionLike",
     "Capabilities",
     "ClosableExecutor",
     "ExecutorProtocol",
     "JobExecutorProtocol",
+    "OPERATIONS",
     "PipelineExecutorProtocol",
     "StatedCapabilities",
 ]
