@@ -59,7 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # Start-up makes many objects and no garbage, and looking for it takes a tenth of the time. Whoever
     # runs somebody else's code turns it on again first.
     gc.disable()
-    sys.exit(_run(arguments))
+    code = _run(arguments)
+    gc.freeze()  # nor is there a use in looking for it at exit: the memory goes with the process
+    sys.exit(code)
 
 
 def _run(arguments: Sequence[str] | None) -> int:
