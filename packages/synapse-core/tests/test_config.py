@@ -216,7 +216,7 @@ def test_all_wrong_types_are_one_error_with_a_line_each_in_the_order_of_the_file
         ("code: x\nname: y\ncode: z\n", 3, "the key 'code' is already in line 1"),
         ("actions:\n  a: b\n  'a': c\n", 3, "the key 'a' is already in line 2"),
         ("env: {A: 1, A: 2}\n", 1, "the key 'A' is already in line 1"),
-        ("actions:\n  yes: x:y\n", 2, "actions.True"),
+        ("actions:\n  yes: x:y\n", 2, "put the name in quotes"),
         ("actions: [a, b]\n", 1, "actions: Input should be a mapping"),
     ],
 )  # fmt: skip
@@ -353,3 +353,12 @@ def test_a_folder_called_config_yaml_is_no_config(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").mkdir()
     with pytest.raises(PluginNotFoundError):
         PluginDiscovery.from_path(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["on", "off", "yes", "no", "true", "null", "~"])
+def test_an_action_whose_name_yaml_takes_for_a_value_is_an_error_that_says_so(tmp_path: Path, name: str) -> None:
+    (tmp_path / "config.yaml").write_text(f"code: x\nactions:\n  ok: m:f\n  {name}: m:f\n")
+    with pytest.raises(ConfigError, match="put the name in quotes"):
+        read_config_file(tmp_path)
+    (tmp_path / "config.yaml").write_text(f"code: x\nactions:\n  ok: m:f\n  '{name}': m:f\n")
+    assert list(read_config_file(tmp_path).data["actions"]) == ["ok", name]

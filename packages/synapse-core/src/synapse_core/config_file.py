@@ -40,7 +40,7 @@ class ConfigFile:
         self.data = data
         self._root = root
 
-    def line_of(self, *keys: str | int) -> int | None:
+    def line_of(self, *keys: str | int | None) -> int | None:
         """Return the 1-based line of a key, or of the closest one above it that the file has."""
         node = self._root
         line = node.start_mark.line + 1
@@ -133,6 +133,16 @@ def read_config_file(path: str | os.PathLike[str]) -> ConfigFile:
         (result.line_of(key), f"the key {key!r} is not a string; put it in quotes")
         for key in data
         if not isinstance(key, str)
+    ]
+    actions = data.get("actions")
+    problems += [
+        (
+            result.line_of("actions", key),
+            f"an action's name is read as {key!r}: YAML takes on, off, yes, no, true, false, null and ~ for values; "
+            "put the name in quotes",
+        )
+        for key in (actions if isinstance(actions, dict) else ())
+        if isinstance(key, bool) or key is None
     ]
     problems += [
         (again, f"the key {key!r} is already in line {before}; one of the two would be lost")
