@@ -58,7 +58,7 @@ class ConfigFile:
         return line
 
 
-def _is_boolean(node: yaml.Node, key: str | int) -> bool:
+def _is_boolean(node: yaml.Node, key: str | int | None) -> bool:
     return str(key) in ("True", "False") and node.tag == "tag:yaml.org,2002:bool"
 
 
