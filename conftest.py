@@ -5,6 +5,9 @@ import tempfile
 
 import pytest
 
+# One cluster for the tests of all packages; it starts with the first test that asks for it.
+pytest_plugins = ["synapse_testing.ray_fixtures"]
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Point the cache at a temporary folder before anything of Synapse is imported by a test."""

@@ -19,6 +19,7 @@ class Comparison:
         theirs: Median seconds of the alternative.
         bound: Largest ratio that is acceptable.
         rounds: How often each was measured.
+        unit: What was measured, where it is no time in seconds.
     """
 
     name: str
@@ -27,6 +28,7 @@ class Comparison:
     theirs: float
     bound: float
     rounds: int
+    unit: str = "s"
 
     @property
     def ratio(self) -> float:
@@ -80,12 +82,18 @@ def markdown_table(comparisons: list[Comparison]) -> str:
         "| --- | ---: | --- | ---: | ---: | ---: | --- |",
     ]
     lines += [
-        f"| {c.name} | {_time(c.ours)} | {c.alternative} | {_time(c.theirs)} | **{c.ratio:.2f}×** | {c.bound:g}× "
-        f"| {'holds' if c.holds else 'MISSED'} |"
+        f"| {c.name} | {_amount(c.ours, c.unit)} | {c.alternative} | {_amount(c.theirs, c.unit)} "
+        f"| **{c.ratio:.2f}×** | {c.bound:g}× | {'holds' if c.holds else 'MISSED'} |"
         for c in comparisons
     ]
     return "\n".join(lines)
 
 
+def _amount(value: float, unit: str) -> str:
+    return _time(value) if unit == "s" else f"{value:.0f} {unit}"
+
+
 def _time(seconds: float) -> str:
+    if seconds >= 1:
+        return f"{seconds:.2f} s"
     return f"{seconds * 1e3:.1f} ms" if seconds >= 1e-3 else f"{seconds * 1e6:.2f} µs"

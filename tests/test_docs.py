@@ -21,14 +21,18 @@ import click
 import pytest
 
 import synapse_core
+import synapse_ray
 from synapse_cli import kit
 from synapse_cli.exit_codes import ExitCode, exit_code_of
 from synapse_cli.main import cli, main
 from synapse_core import config as config_models, errors
+from synapse_core.event_text import event_text
 from synapse_core.model.resources import Resources
 from synapse_core.plugins import descriptions, hookspecs
+from synapse_core.runner import PreparedRun, prepare_run
 from synapse_local import ConsoleLogger, LocalExecutor
-from synapse_testing import pytest_plugin
+from synapse_ray.job_info import JobInfo
+from synapse_testing import pytest_plugin, ray_fixtures
 from synapse_testing.plugin_fixtures import run_recorded
 
 ROOT = Path(__file__).parents[1]
@@ -407,7 +411,8 @@ def test_the_command_page_works_as_written(tmp_path: Path) -> None:
         ).stdout
 
     promised = next(block.text for block in blocks(page) if block.text.startswith("Commands:"))
-    assert promised in synapse("--help")
+    # What the packages of this workspace add is not there for those who have installed synapse-cli alone.
+    assert promised in re.sub(r"^  job .*\n", "", synapse("--help"), flags=re.M)
     assert "plugin/train.py" in synapse("sizes", str(ROOT / "examples" / "digits"))
     assert '"bytes"' in synapse("sizes", str(ROOT / "examples" / "digits"), "--json")
 
@@ -499,6 +504,13 @@ def test_the_reporting_methods_are_on_the_action_too() -> None:
     assert [name for name in [*reports, "is_cancelled"] if not hasattr(synapse_core.BaseAction, name)] == []
 
 
+RAY_EXECUTORS = [synapse_ray.RayActorExecutor, synapse_ray.RayJobExecutor, synapse_ray.RayJobsApiExecutor]
+
+
+def public_methods(cls: type) -> list[Any]:
+    return [member for member in public_members(cls).values() if inspect.isfunction(member)]
+
+
 SIGNATURES = [
     ("context-methods.md", "Make one yourself", synapse_core.RuntimeContext.__init__, "RuntimeContext"),
     ("environment.md", "PluginEnvironment", synapse_core.PluginEnvironment.__init__, "PluginEnvironment"),
@@ -515,17 +527,60 @@ SIGNATURES = [
         for name, member in public_members(synapse_core.PluginEnvironment).items()
         if name not in ("get", "items", "keys", "values")  # those of Mapping
     ),
+    *(("python-api.md", "PluginDiscovery", member, None) for member in public_methods(synapse_core.PluginDiscovery)),
+    ("python-api.md", "prepare_run", prepare_run, None),
+    ("python-api.md", "event_text", event_text, None),
+    ("python-api.md", "FollowableExecutor", synapse_core.FollowableExecutor.follow, None),
     *(
-        ("python-api.md", "PluginDiscovery", member, None)
-        for member in public_members(synapse_core.PluginDiscovery).values()
-        if inspect.isfunction(member)
+        ("python-api.md", cls.__name__, cls.__init__, cls.__name__)
+        for cls in (synapse_ray.BaseRayExecutor, *RAY_EXECUTORS)
     ),
+    *(("python-api.md", cls.__name__, member, None) for cls in RAY_EXECUTORS for member in public_methods(cls)),
 ]
 
 
 @pytest.mark.parametrize(("page", "heading", "function", "name"), SIGNATURES)
 def test_signatures_are_those_of_the_code(page: str, heading: str, function: Any, name: str | None) -> None:
     assert signature(function, name) in python_lines(section(REFERENCE / page, heading))
+
+
+@pytest.mark.parametrize("cls", RAY_EXECUTORS)
+def test_nothing_is_documented_of_a_ray_executor_that_is_gone(cls: Any) -> None:
+    lines = python_lines(section(REFERENCE / "python-api.md", cls.__name__))
+    expected = {signature(cls.__init__, cls.__name__), *(signature(member) for member in public_methods(cls))}
+    assert set(lines) == expected
+
+
+@pytest.mark.parametrize("cls", RAY_EXECUTORS)
+def test_the_claims_of_a_ray_executor_are_documented(cls: Any) -> None:
+    text = section(REFERENCE / "python-api.md", cls.__name__)
+    claims = re.search(r"^Claims ([^.]+)\.", text, re.M)
+    assert claims
+    same_as = [other for other in RAY_EXECUTORS if f"the same as `{other.__name__}`" in claims[1]]
+    documented = same_as[0].capabilities.names() if same_as else tuple(code(claims[1]))
+    assert documented == cls.capabilities.names()
+
+
+def test_the_arguments_that_ray_executors_share_are_documented() -> None:
+    table = rows(section(REFERENCE / "python-api.md", "BaseRayExecutor"))
+    documented = [name for row in table if not row[0].startswith("[") for name in code(row[0])]
+    shared = list(inspect.signature(synapse_ray.BaseRayExecutor.__init__).parameters)[1:]
+    assert documented[: len(shared)] == shared
+
+
+@pytest.mark.parametrize(("heading", "cls"), [("JobInfo", JobInfo), ("prepare_run", PreparedRun)])
+def test_the_fields_of_a_value_are_documented(heading: str, cls: Any) -> None:
+    table = rows(section(REFERENCE / "python-api.md", heading))
+    assert [code(row[0])[0] for row in table] == [field.name for field in dataclasses.fields(cls)]
+
+
+def test_the_oldest_ray_is_the_one_that_the_package_asks_for() -> None:
+    import tomllib
+
+    project = tomllib.loads((ROOT / "packages" / "synapse-ray" / "pyproject.toml").read_text())["project"]
+    (oldest,) = [found[1] for asked in project["dependencies"] if (found := re.fullmatch(r"ray\S*>=(\S+)", asked))]
+    for page in ("docs/how-to/run-on-ray.md", "packages/synapse-ray/README.md"):
+        assert f"Ray {oldest} " in read(ROOT / page)
 
 
 def test_events_are_documented_with_their_fields() -> None:
@@ -748,6 +803,12 @@ def test_every_fixture_is_documented() -> None:
     assert fixtures
     for name in fixtures:
         section(REFERENCE / "testing.md", name)
+
+
+def test_every_ray_fixture_is_documented() -> None:
+    table = rows(section(REFERENCE / "testing.md", "On a Ray cluster"))
+    fixtures = {name for name in ray_fixtures.__all__ if name.islower()}
+    assert {code(row[0])[0] for row in table} == fixtures
 
 
 def test_every_kind_of_tagged_data_is_documented() -> None:

@@ -176,13 +176,9 @@ def test_run_plugin_with_a_small_dataset_and_in_debug_mode() -> None:
 
 
 def test_switching_the_mode_is_a_word(plugin_path: Path) -> None:
-    from synapse_sdk.plugins.errors import PluginError
     from synapse_sdk.plugins.runner import run_plugin
 
     assert run_plugin(str(plugin_path), "train", {"epochs": 1}, mode="local")["status"] == "done"
-    for mode in ("task", "job"):
-        with pytest.raises(PluginError, match="pip install synapse-ray"):
-            run_plugin(str(plugin_path), "train", {"epochs": 1}, mode=mode)
 
 
 # -- local-execution: PluginEnvironment -------------------------------------------------------
@@ -364,8 +360,6 @@ def test_the_documented_commands_run(
 @pytest.mark.parametrize(
     ("arguments", "install"),
     [
-        (["train", "--mode", "task", "--gpus", "1"], "pip install synapse-ray"),
-        (["train", "--mode", "job", "--params", '{"epochs": 10}'], "pip install synapse-ray"),
         (["train", "--mode", "remote"], "pip install synapse-remote"),
     ],
 )

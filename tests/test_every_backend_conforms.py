@@ -36,8 +36,8 @@ def _bases(node: ast.ClassDef) -> set[str]:
 
 
 def test_there_are_backends_to_look_at() -> None:
-    assert {"local"} <= {entry_point.name for entry_point in ENTRY_POINTS}
-    assert {"local"} <= {description.name for description in EXECUTORS}
+    assert {"local", "ray"} <= {entry_point.name for entry_point in ENTRY_POINTS}
+    assert {"local", "task", "job", "ray-job"} <= {description.name for description in EXECUTORS}
 
 
 def test_every_backend_of_the_workspace_is_registered() -> None:

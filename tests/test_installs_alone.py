@@ -19,9 +19,16 @@ PACKAGES = {
         ["synapse-core"],
         "from synapse_core import run_plugin; print(run_plugin('x', 'x', {'a': 1}, action_cls=lambda p, ctx: p['a']))",
     ),
+    "synapse-ray": (
+        ["synapse-core"],
+        "import synapse_ray; [getattr(synapse_ray, name) for name in synapse_ray.__all__]",
+    ),
     "synapse-cli": (
         ["synapse-core", "synapse-local"],
-        "import subprocess, sys; subprocess.run([sys.executable, '-m', 'synapse_cli', 'executors'], check=True)",
+        "import subprocess, sys; cli = [sys.executable, '-m', 'synapse_cli']; "
+        "subprocess.run([*cli, 'executors'], check=True); "
+        "run = subprocess.run([*cli, 'plugin', 'run', 'x', '--mode', 'task'], capture_output=True, text=True); "
+        "assert run.returncode == 2 and 'pip install synapse-ray' in run.stderr, run",
     ),
     "synapse-testing": (
         ["synapse-core"],

@@ -30,21 +30,24 @@ DOCUMENTED = [
     ("synapse_sdk.plugins.executors", "ExecutorProtocol", "synapse_core"),
     ("synapse_sdk.plugins.executors.local", "LocalExecutor", "synapse_local"),
     ("synapse_sdk.loggers", "ConsoleLogger", "synapse_local"),
+    ("synapse_sdk.plugins.executors.ray", "BaseRayExecutor", "synapse_ray"),
+    ("synapse_sdk.plugins.executors.ray", "RayActorExecutor", "synapse_ray"),
+    ("synapse_sdk.plugins.executors.ray", "RayTaskExecutor", "synapse_ray"),
+    ("synapse_sdk.plugins.executors.ray", "RayJobExecutor", "synapse_ray"),
+    ("synapse_sdk.plugins.executors.ray", "RayJobsApiExecutor", "synapse_ray"),
+    ("synapse_sdk.plugins.executors.ray.base", "BaseRayExecutor", "synapse_ray"),
+    ("synapse_sdk.plugins.executors.ray.task", "RayActorExecutor", "synapse_ray"),
+    ("synapse_sdk.plugins.executors.ray.task", "RayTaskExecutor", "synapse_ray"),
+    ("synapse_sdk.plugins.executors.ray.job", "RayJobExecutor", "synapse_ray"),
+    ("synapse_sdk.plugins.executors.ray.jobs_api", "RayJobsApiExecutor", "synapse_ray"),
+    ("synapse_sdk.plugins.executors.ray", "JobStatus", "synapse_ray"),
+    ("synapse_sdk.plugins.executors.ray.job", "JobStatus", "synapse_ray"),
+    ("synapse_sdk.plugins.executors.ray.jobs_api", "JobStatus", "synapse_ray"),
 ]
 
 NOT_INSTALLED = [
-    ("synapse_sdk.plugins.executors.ray", "BaseRayExecutor", "pip install 'synapse-ray'"),
-    ("synapse_sdk.plugins.executors.ray", "RayActorExecutor", "pip install 'synapse-ray'"),
-    ("synapse_sdk.plugins.executors.ray", "RayTaskExecutor", "pip install 'synapse-ray'"),
-    ("synapse_sdk.plugins.executors.ray", "RayJobExecutor", "pip install 'synapse-ray'"),
-    ("synapse_sdk.plugins.executors.ray", "RayJobsApiExecutor", "pip install 'synapse-ray'"),
     ("synapse_sdk.plugins.executors.ray", "RayPipelineExecutor", "pip install 'synapse-pipeline[ray]'"),
     ("synapse_sdk.plugins.executors.ray", "PipelineDefinition", "pip install 'synapse-pipeline[ray]'"),
-    ("synapse_sdk.plugins.executors.ray.base", "BaseRayExecutor", "pip install 'synapse-ray'"),
-    ("synapse_sdk.plugins.executors.ray.task", "RayActorExecutor", "pip install 'synapse-ray'"),
-    ("synapse_sdk.plugins.executors.ray.task", "RayTaskExecutor", "pip install 'synapse-ray'"),
-    ("synapse_sdk.plugins.executors.ray.job", "RayJobExecutor", "pip install 'synapse-ray'"),
-    ("synapse_sdk.plugins.executors.ray.jobs_api", "RayJobsApiExecutor", "pip install 'synapse-ray'"),
     ("synapse_sdk.plugins.executors.ray.pipeline", "RayPipelineExecutor", "pip install 'synapse-pipeline[ray]'"),
     ("synapse_sdk.plugins.executors.ray.pipeline", "PipelineDefinition", "pip install 'synapse-pipeline[ray]'"),
 ]
@@ -72,7 +75,7 @@ def test_every_error_has_its_documented_path() -> None:
 
 @pytest.mark.parametrize(("path", "name", "install"), NOT_INSTALLED)
 def test_a_name_of_a_missing_package_says_what_to_install(path: str, name: str, install: str) -> None:
-    if importlib.util.find_spec("synapse_ray") or importlib.util.find_spec("synapse_pipeline"):
+    if importlib.util.find_spec("synapse_pipeline"):
         pytest.fail("the package is part of the workspace now: move its names to DOCUMENTED")
     module = importlib.import_module(path)  # works where Ray is not installed
     with pytest.raises(ModuleNotFoundError) as caught:
@@ -81,8 +84,13 @@ def test_a_name_of_a_missing_package_says_what_to_install(path: str, name: str, 
 
 
 def test_the_install_line_survives_a_from_import() -> None:
-    with pytest.raises(ImportError, match="pip install 'synapse-ray'"):
-        exec("from synapse_sdk.plugins.executors.ray import RayActorExecutor", {})
+    with pytest.raises(ImportError, match="pip install 'synapse-pipeline"):
+        exec("from synapse_sdk.plugins.executors.ray import RayPipelineExecutor", {})
+
+
+def test_importing_the_path_of_the_ray_executors_imports_no_ray() -> None:
+    code = "import sys, synapse_sdk.plugins.executors.ray.task; assert not {'ray', 'synapse_ray'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_an_unknown_name_of_a_facade_is_an_attribute_error() -> None:

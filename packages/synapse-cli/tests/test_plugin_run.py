@@ -271,9 +271,7 @@ def test_an_unknown_mode_lists_the_known(synapse: Any, plugin: Path) -> None:
     assert "remote" in done.stderr
 
 
-@pytest.mark.parametrize(
-    ("mode", "package"), [("task", "synapse-ray"), ("job", "synapse-ray"), ("remote", "synapse-remote")]
-)
+@pytest.mark.parametrize(("mode", "package"), [("pipeline", "'synapse-pipeline[ray]'"), ("remote", "synapse-remote")])
 def test_a_mode_that_is_not_installed_says_what_to_install(synapse: Any, plugin: Path, mode: str, package: str) -> None:
     done = synapse("plugin", "run", "text", "--path", str(plugin), "-m", mode)
     assert done.returncode == 2

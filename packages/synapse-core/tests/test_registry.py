@@ -14,6 +14,7 @@ from synapse_core.errors import BackendError, BackendLoadError, BackendMissingEr
 from synapse_core.plugins.descriptions import EngineDescription, ExecutorDescription, RunStoreDescription
 from synapse_core.plugins.registry import Registry
 from synapse_core.plugins.rows import Row
+from synapse_core.ports.events import MessageEvent, RecordingSink
 from synapse_core.ports.executor import Capabilities
 
 HEAD = """
@@ -88,6 +89,7 @@ def test_every_kind_of_description_is_found_and_loaded(environment: Environment)
         executors(executor("acme", ", aliases=('acme-two',), help='h', capabilities=Capabilities(gpu=True)"))
         + "@hookimpl\ndef synapse_engines():\n    return [EngineDescription(name='fast', target='json:loads')]\n"
         + "@hookimpl\ndef synapse_run_stores():\n    return [RunStoreDescription(name='s', target='a:b', schemes=('x',))]\n"
+        + "@hookimpl\ndef synapse_sinks():\n    return [SinkDescription(name='console', target='acme_sink:Sink')]\n"
         + "@hookimpl\ndef synapse_commands():\n    return (CommandDescription(name='c', target='a:b'),)\n"
         + "@hookimpl\ndef synapse_checks():\n    return [CheckDescription(name='k', target='a:b')]\n",
     )
@@ -99,9 +101,34 @@ def test_every_kind_of_description_is_found_and_loaded(environment: Environment)
         assert registry.load(found) is json.loads
         assert isinstance(registry.find_engine("fast"), EngineDescription)
         assert registry.run_stores() == [RunStoreDescription(name="s", target="a:b", schemes=("x",))]
-        assert [len(kind) for kind in (registry.commands(), registry.checks(), registry.engines())] == [1, 1, 1]
+        assert [
+            len(kind) for kind in (registry.commands(), registry.checks(), registry.engines(), registry.sinks())
+        ] == [1, 1, 1, 1]
         assert {(row.distribution, row.version, row.error) for row in registry.rows()} == {("acme-backend", "1.0", "")}
         assert "acme" in registry.executor_names()
+
+
+def test_a_sink_is_opened_by_its_name_and_told_whether_to_debug(environment: Environment) -> None:
+    environment.install(
+        "acme-sink",
+        "from synapse_core import RecordingSink, SinkDescription, hookimpl\n"
+        "class Sink(RecordingSink):\n"
+        "    def __init__(self, *, debug):\n        super().__init__()\n        self.debug = debug\n"
+        "@hookimpl\ndef synapse_sinks():\n"
+        "    return [SinkDescription(name='console', target=__name__ + ':Sink')]\n",
+    )
+    sink: Any = Registry().open_sink("console", debug=False)
+    assert isinstance(sink, RecordingSink)
+    assert sink.debug is False
+    assert Registry().open_sink("console") is not sink
+
+
+def test_where_no_package_provides_a_sink_reports_go_to_the_standard_librarys_logger(
+    environment: Environment, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level("INFO", logger="synapse"):
+        Registry().open_sink("console").emit(MessageEvent(job_id="j", message="half way"))
+    assert "half way" in caplog.text
 
 
 def test_a_name_may_be_written_in_any_case(environment: Environment) -> None:

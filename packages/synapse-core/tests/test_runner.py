@@ -25,7 +25,7 @@ from synapse_core.model.references import ActionReference, PluginReference
 from synapse_core.plugins.descriptions import ExecutorDescription
 from synapse_core.plugins.registry import registry
 from synapse_core.plugins.rows import Row
-from synapse_core.runner import ExecutionMode, discover, run_plugin
+from synapse_core.runner import ExecutionMode, discover, prepare_run, run_plugin
 
 CONFIG = """\
 code: runner-plugin
@@ -258,3 +258,12 @@ def test_where_the_code_is_needed_its_name_is_not_enough(plugin: Path, elsewhere
         run_plugin(plugin, "train", {"epochs": 1}, mode="elsewhere")
     with pytest.raises(PluginNotFoundError):
         run_plugin("not_here_at_all", "train", {"epochs": 1}, mode="elsewhere")
+
+
+def test_a_run_can_be_prepared_and_started_later(plugin: Path, elsewhere: Any) -> None:
+    made = elsewhere(run_with="submit")
+    prepared = prepare_run(plugin, "train", {"epochs": 2}, mode="elsewhere")
+    assert prepared.executor is made[0]
+    assert not hasattr(made[0], "action")
+    assert prepared.start() == "job-1"
+    assert made[0].action is prepared.target

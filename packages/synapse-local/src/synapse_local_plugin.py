@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synapse_core.plugins.descriptions import ExecutorDescription
+from synapse_core.plugins.descriptions import ExecutorDescription, SinkDescription
 from synapse_core.plugins.hookspecs import hookimpl
 from synapse_local.capabilities import LOCAL_CAPABILITIES
 
@@ -17,5 +17,17 @@ def synapse_executors() -> list[ExecutorDescription]:
             help="in this process, at once; for development and debugging",
             capabilities=LOCAL_CAPABILITIES,
             options=("env", "job_id", "sink", "debug"),
+        )
+    ]
+
+
+@hookimpl
+def synapse_sinks() -> list[SinkDescription]:
+    """Offer the terminal."""
+    return [
+        SinkDescription(
+            name="console",
+            target="synapse_local.console:ConsoleLogger",
+            help="progress bars and lines on stderr",
         )
     ]

@@ -23,6 +23,8 @@ _OPTION_NAMES = {
     "host": "--host",
     "token": "--token",
     "include_sdk": "--debug-sdk",
+    "job_id": "--job-id",
+    "start_ray": "--start-ray",
     "env": "--env",
 }
 
@@ -69,10 +71,8 @@ def executor_arguments(description: ExecutorDescription, given: Mapping[str, Any
 
 
 def _modes_with(option: str) -> str:
-    installed = {row.name for row in registry.executors() if option in row.options}
-    missing = {name: known for name, known in KNOWN_EXECUTORS.items() if option in known.options} if option else {}
-    names = [
-        *sorted(installed),
-        *(f"{name} ({known.install})" for name, known in missing.items() if name not in installed),
-    ]
+    there = {row.name for row in registry.executors()}
+    having = {row.name for row in registry.executors() if option in row.options}
+    missing = {name: known for name, known in KNOWN_EXECUTORS.items() if option in known.options and name not in there}
+    names = [*sorted(having), *(f"{name} ({known.install})" for name, known in missing.items())]
     return ", ".join(names) or "none"

@@ -5,13 +5,17 @@ from __future__ import annotations
 import gc
 import sys
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from synapse_cli.completion import complete_action, complete_mode
+from synapse_cli.job_following import announce_job, follow_job, leave_job
 from synapse_cli.kit import (
+    ExitCode,
     error_document,
     exit_code_of,
     json_option,
@@ -31,6 +35,7 @@ from synapse_core.errors import BackendError, PluginError, ValidationError
 if TYPE_CHECKING:
     from synapse_core.discovery import PluginDiscovery
     from synapse_core.plugins.descriptions import ExecutorDescription
+    from synapse_core.runner import PreparedRun
 
 __all__ = ["discover_plugin", "run"]
 
@@ -52,6 +57,9 @@ def _number(ctx: click.Context, parameter: click.Parameter, value: float | None)
 @click.option(
     "--mode", "-m", metavar="MODE", shell_complete=complete_mode, help="Where to run: local, task, job, remote, …"
 )
+@click.option("--job-id", metavar="ID", help="Identity of the execution (modes with jobs: the job's id).")
+@click.option("--detach", is_flag=True, help="Print the job id and leave the job alone (modes that submit).")
+@click.option("--start-ray", is_flag=True, default=None, help="Start a Ray cluster where none is running (job, ray-job).")
 @click.option("--ray-address", metavar="ADDRESS", help="Ray cluster (Ray modes).  [default: auto]")
 @click.option("--gpus", "num_gpus", type=float, callback=_number, help="GPUs to request (Ray modes), fractions too.")
 @click.option("--cpus", "num_cpus", type=float, callback=_number, help="CPUs to request (Ray modes), fractions too.")
@@ -74,6 +82,7 @@ def run(
     infer_path: str | None,
     debug: bool,
     as_json: bool,
+    detach: bool,
     **backend_options: Any,
 ) -> int:
     """Run ACTION of a plugin and print its result.
@@ -83,6 +92,8 @@ def run(
     synapse plugin run train --params '{"epochs": 3}' --set optimizer.lr=0.01
     synapse plugin run train --params @params.yaml --env DEBUG=true --json
     """  # noqa: D301 - click keeps the lines after a real backspace as they are
+    job_id: str | None = None
+    prepared: PreparedRun | None = None
     try:
         given = parse_settings(settings, parse_params(params))
         if infer_input is not None:
@@ -92,22 +103,43 @@ def run(
         environment = parse_environment(variables)
         description = choose_mode(mode)
         arguments = executor_arguments(description, {**backend_options, "env": environment or None})
+        if detach and (why := _cannot_detach(description)):
+            raise click.UsageError(f"--detach has no meaning with mode {description.name!r}, {why}")
         discovery = discover_plugin(find_plugin(path, plugin_code))
         if action == "infer" and infer_path is None:
             _default_path(discovery, given)
         with own_streams(stdout_is_talk=as_json):
-            result = _run(discovery, action, given, description, arguments, debug)
+            prepared = _prepare(discovery, action, given, description, arguments, debug)
+            if description.run_with == "submit":
+                job_id = _start(prepared)
+                announce_job(job_id, description, arguments.get("ray_address"), shown_elsewhere=detach)
+                result = None if detach else _follow(prepared, job_id)
+            else:
+                result = _start(prepared)
+    except KeyboardInterrupt:
+        if prepared is None or job_id is None:
+            raise
+        if not leave_job(prepared.executor, job_id, description, arguments.get("ray_address")):
+            raise
+        if as_json:
+            print_json({"action": action, "mode": description.name, "job_id": job_id, "status": "submitted"})
+        return ExitCode.INTERRUPTED
     except PluginError as error:
         print_error(error, debug=debug)
         _suggest_params(error)
         if as_json:
-            print_json({"action": action, "status": "failed", "error": error_document(error)})
+            job = {} if job_id is None else {"job_id": job_id}
+            print_json({"action": action, **job, "status": "failed", "error": error_document(error)})
         return exit_code_of(error)
-    if description.run_with == "submit":
-        document = {"action": action, "mode": description.name, "status": "submitted", "job_id": result}
-        print_json(document) if as_json else print_data(str(result))
+    finally:
+        _let_go(prepared)
+    document: dict[str, Any] = {"action": action, "mode": description.name}
+    if job_id is not None:
+        document["job_id"] = job_id
+    if detach:
+        print_json({**document, "status": "submitted"}) if as_json else print_data(str(job_id))
         return 0
-    document = {"action": action, "mode": description.name, "status": "succeeded", "result": result}
+    document |= {"status": "succeeded", "result": result}
     _print_result(document, as_json)
     if as_json:  # a thread that the action left behind may still print
         sys.stdout.flush()
@@ -146,25 +178,58 @@ def _default_path(discovery: PluginDiscovery, given: dict[str, Any]) -> None:
             given["path"] = "/"
 
 
-def _run(
+def _prepare(
     discovery: PluginDiscovery,
     action: str,
     params: dict[str, Any],
     description: ExecutorDescription,
     arguments: dict[str, Any],
     debug: bool,
-) -> Any:
-    from synapse_core.runner import run_plugin
+) -> PreparedRun:
+    from synapse_core.runner import prepare_run
 
     if "debug" in description.options:
-        arguments["debug"] = debug
+        arguments = {**arguments, "debug": debug}
     gc.enable()
+    with _backend_errors(description.name):
+        return prepare_run(discovery, action, params, mode=description.name, **arguments)
+
+
+def _start(prepared: PreparedRun) -> Any:
+    with _backend_errors(prepared.description.name):
+        return prepared.start()
+
+
+def _follow(prepared: PreparedRun, job_id: str) -> Any:
+    with _backend_errors(prepared.description.name):
+        return follow_job(prepared.executor, job_id)
+
+
+def _cannot_detach(description: ExecutorDescription) -> str:
+    """Say why a job of this mode cannot be left alone; empty where it can."""
+    if description.run_with != "submit":
+        return "which submits no job"
+    return "" if description.capabilities.detached else "whose jobs end with this process"
+
+
+def _let_go(prepared: PreparedRun | None) -> None:
+    """Free what the executor holds; that this fails changes nothing about the action."""
+    close = None if prepared is None else getattr(prepared.executor, "shutdown", None)
+    if close is not None:
+        try:
+            close()
+        except Exception as error:
+            talk(f"note: the executor could not be shut down: {type(error).__name__}: {error}")
+
+
+@contextmanager
+def _backend_errors(mode: str) -> Iterator[None]:
     try:
-        return run_plugin(discovery, action, params, mode=description.name, **arguments)
+        yield
     except PluginError:
         raise
     except Exception as error:  # not the action's: executors turn that into an ExecutionError
-        raise BackendError(f"mode {description.name!r} failed by itself: {type(error).__name__}: {error}") from error
+        raise BackendError(f"mode {mode!r} failed by itself: {type(error).__name__}: {error}") from error
 
 
 def _print_result(document: dict[str, Any], as_json: bool) -> None:

@@ -64,6 +64,7 @@ if TYPE_CHECKING:
         EngineDescription as EngineDescription,
         ExecutorDescription as ExecutorDescription,
         RunStoreDescription as RunStoreDescription,
+        SinkDescription as SinkDescription,
     )
     from synapse_core.plugins.hookspecs import hookimpl as hookimpl
     from synapse_core.plugins.registry import Registry as Registry, registry as registry
@@ -84,6 +85,7 @@ if TYPE_CHECKING:
     from synapse_core.ports.executor import (
         Capabilities as Capabilities,
         ExecutorProtocol as ExecutorProtocol,
+        FollowableExecutor as FollowableExecutor,
         JobExecutorProtocol as JobExecutorProtocol,
         PipelineExecutorProtocol as PipelineExecutorProtocol,
         StatedCapabilities as StatedCapabilities,
@@ -171,6 +173,7 @@ __getattr__, __dir__ = lazy_exports(
             "EngineDescription",
             "ExecutorDescription",
             "RunStoreDescription",
+            "SinkDescription",
         ),
         "synapse_core.plugins.hookspecs": ("hookimpl",),
         "synapse_core.plugins.registry": (
@@ -194,6 +197,7 @@ __getattr__, __dir__ = lazy_exports(
         "synapse_core.ports.executor": (
             "Capabilities",
             "ExecutorProtocol",
+            "FollowableExecutor",
             "JobExecutorProtocol",
             "PipelineExecutorProtocol",
             "StatedCapabilities",
@@ -243,6 +247,7 @@ __all__ = [
     "ExecutorDescription",
     "ExecutorProtocol",
     "FieldProblem",
+    "FollowableExecutor",
     "JobExecutorProtocol",
     "JobExistsError",
     "JobNotFoundError",
@@ -278,6 +283,7 @@ __all__ = [
     "RunStore",
     "RunStoreDescription",
     "RuntimeContext",
+    "SinkDescription",
     "StatedCapabilities",
     "UnknownBackendError",
     "ValidationError",

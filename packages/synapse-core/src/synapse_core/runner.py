@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,7 +18,7 @@ from synapse_core.plugins.descriptions import ExecutorDescription
 from synapse_core.plugins.registry import registry
 from synapse_core.resolution import ResolvedAction
 
-__all__ = ["ExecutionMode", "discover", "run_plugin"]
+__all__ = ["ExecutionMode", "PreparedRun", "discover", "prepare_run", "run_plugin"]
 
 
 def discover(plugin: str | os.PathLike[str] | ModuleType | PluginDiscovery) -> PluginDiscovery:
@@ -83,6 +84,41 @@ def run_plugin(
             run_plugin("examples/digits", "train", {"epochs": 3})
     """
     given = plugin_code if plugin_code is not None else plugin
+    return prepare_run(given, action, params, mode=mode, action_cls=action_cls, **executor_kwargs).start()
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRun:
+    """An action of a plugin and the executor for it; nothing has run.
+
+    Attributes:
+        executor: Made for this run, with the plugin's own settings.
+        target: The action, or which one is meant.
+        params: Its params, not checked yet.
+        description: Of the executor.
+    """
+
+    executor: Any
+    target: Any
+    params: dict[str, Any]
+    description: ExecutorDescription
+
+    def start(self) -> Any:
+        """Run the action and return its result; submit it and return the job id, in modes that submit."""
+        start = self.executor.submit if self.description.run_with == "submit" else self.executor.execute
+        return start(self.target, self.params)
+
+
+def prepare_run(
+    given: str | os.PathLike[str] | ModuleType | PluginDiscovery | None,
+    action: str | None,
+    params: dict[str, Any] | None = None,
+    *,
+    mode: ExecutionMode | str = ExecutionMode.LOCAL,
+    action_cls: Any = None,
+    **executor_kwargs: Any,
+) -> PreparedRun:
+    """Do what `run_plugin` does up to the point where the action would run; takes and raises the same."""
     description = registry.find_executor(str(mode))
     target: Any
     if action_cls is not None:
@@ -92,10 +128,7 @@ def run_plugin(
     else:
         target, executor_kwargs = _find_action(given, action, description, executor_kwargs)
     executor = registry.load(description)(**executor_kwargs)
-    given_params = {} if params is None else params
-    if description.run_with == "submit":
-        return executor.submit(target, given_params)
-    return executor.execute(target, given_params)
+    return PreparedRun(executor, target, {} if params is None else params, description)
 
 
 def _find_action(

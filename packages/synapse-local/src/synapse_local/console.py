@@ -6,18 +6,10 @@ import os
 import sys
 import threading
 import time
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
-from synapse_core.ports.events import (
-    DevEvent,
-    Event,
-    LogEvent,
-    MessageEvent,
-    MetricEvent,
-    MetricsEvent,
-    ProgressEvent,
-    VisualizationEvent,
-)
+from synapse_core.event_text import event_text
+from synapse_core.ports.events import DevEvent, Event, ProgressEvent
 from synapse_core.terminal import is_live_terminal
 
 if TYPE_CHECKING:
@@ -64,7 +56,7 @@ class ConsoleLogger:
             if isinstance(event, ProgressEvent):
                 self._show_progress(event, stream)
             elif not isinstance(event, DevEvent) or self._debug:
-                self._write_line(stream, self._format(event), str(getattr(event, "level", "info")))
+                self._write_line(stream, event_text(event), str(getattr(event, "level", "info")))
 
     def end(self, job_id: str) -> None:
         """End the progress of one execution, leaving its last state on the screen."""
@@ -95,8 +87,7 @@ class ConsoleLogger:
         steps = self._shown_percent.setdefault(event.job_id, {})
         if steps.get(event.step) != (percent, event.total):  # at most a hundred lines for a step
             steps[event.step] = (percent, event.total)
-            name = f"{event.step} " if event.step else ""
-            self._write_line(stream, f"progress {name}{event.current:g}/{event.total:g} ({percent}%)", "info")
+            self._write_line(stream, event_text(event), "info")
 
     def _write_line(self, stream: TextIO, text: str, level: str) -> None:
         line = f"{time.strftime('%H:%M:%S')} {text}"
@@ -115,32 +106,3 @@ class ConsoleLogger:
 
     def _real(self, stream: TextIO) -> TextIO:
         return self._bar.stream if self._bar is not None else stream
-
-    @staticmethod
-    def _format(event: Event) -> str:
-        match event:
-            case LogEvent():
-                where = f" file={event.file}" if event.file else ""
-                return f"{event.event} {_pairs(event.data)}{where}".rstrip()
-            case MetricsEvent():
-                return f"metrics {event.step} {_pairs(event.values)}"
-            case MetricEvent():
-                return f"metric {event.category} {event.key}={_short(event.value)} {_pairs(event.metrics)}".rstrip()
-            case VisualizationEvent():
-                return f"visualization {event.category}/{event.group}[{event.index}] {_short(event.image)}"
-            case MessageEvent():
-                return event.message if event.level == "info" else f"{event.level}: {event.message}"
-            case DevEvent():
-                return f"dev: {event.message} {_pairs(event.data)}".rstrip()
-            case _:
-                return str(event.to_dict())
-
-
-def _pairs(data: Any) -> str:
-    if isinstance(data, dict):
-        return " ".join(f"{key}={_short(value)}" for key, value in data.items())
-    return "" if data is None else _short(data)
-
-
-def _short(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)

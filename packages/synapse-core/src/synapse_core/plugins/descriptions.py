@@ -15,6 +15,7 @@ __all__ = [
     "EngineDescription",
     "ExecutorDescription",
     "RunStoreDescription",
+    "SinkDescription",
 ]
 
 API_VERSION = 1
@@ -76,6 +77,12 @@ class RunStoreDescription(Description):
     """
 
     schemes: tuple[str, ...] = ()
+
+
+class SinkDescription(Description):
+    """An event sink; the target is a class or function that takes ``debug=`` and returns one."""
+
+    __slots__ = ()
 
 
 class CommandDescription(Description):

@@ -14,6 +14,7 @@ from synapse_core.plugins.descriptions import (
     EngineDescription,
     ExecutorDescription,
     RunStoreDescription,
+    SinkDescription,
 )
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "synapse_engines",
     "synapse_executors",
     "synapse_run_stores",
+    "synapse_sinks",
 ]
 
 PROJECT = "synapse"
@@ -47,6 +49,11 @@ def synapse_engines() -> list[EngineDescription]:  # type: ignore[empty-body]
 @hookspec
 def synapse_run_stores() -> list[RunStoreDescription]:  # type: ignore[empty-body]
     """Return the run stores that the package provides."""
+
+
+@hookspec
+def synapse_sinks() -> list[SinkDescription]:  # type: ignore[empty-body]
+    """Return the event sinks that the package provides: where executors show what an action reports."""
 
 
 @hookspec

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from synapse_core.errors import BackendError, BackendLoadError, BackendMissingError, UnknownBackendError, nearest
 from synapse_core.plugins.descriptions import (
@@ -15,10 +15,14 @@ from synapse_core.plugins.descriptions import (
     EngineDescription,
     ExecutorDescription,
     RunStoreDescription,
+    SinkDescription,
 )
 from synapse_core.plugins.rows import Row
 from synapse_core.plugins.table import installed_rows
 from synapse_core.safe_text import safe_str
+
+if TYPE_CHECKING:
+    from synapse_core.ports.events import EventSink
 
 __all__ = ["KNOWN_EXECUTORS", "KnownExecutor", "Registry", "registry"]
 
@@ -43,13 +47,13 @@ class KnownExecutor:
         return f"pip install '{self.distribution}'" if "[" in self.distribution else f"pip install {self.distribution}"
 
 
-_RAY_OPTIONS = ("ray_address", "num_cpus", "num_gpus", "include_sdk")
+_RAY_OPTIONS = ("ray_address", "num_cpus", "num_gpus", "include_sdk", "job_id")
 
 KNOWN_EXECUTORS: dict[str, KnownExecutor] = {
     "local": KnownExecutor("synapse-local"),
     "task": KnownExecutor("synapse-ray", _RAY_OPTIONS),
-    "job": KnownExecutor("synapse-ray", _RAY_OPTIONS),
-    "ray-job": KnownExecutor("synapse-ray", _RAY_OPTIONS),
+    "job": KnownExecutor("synapse-ray", (*_RAY_OPTIONS, "start_ray")),
+    "ray-job": KnownExecutor("synapse-ray", (*_RAY_OPTIONS, "start_ray")),
     "pipeline": KnownExecutor("synapse-pipeline[ray]", _RAY_OPTIONS),
     "remote": KnownExecutor("synapse-remote", ("host", "token", "include_sdk")),
 }
@@ -86,6 +90,23 @@ class Registry:
     def run_stores(self) -> list[RunStoreDescription]:
         """Return the usable run stores."""
         return self._usable(RunStoreDescription)
+
+    def sinks(self) -> list[SinkDescription]:
+        """Return the usable event sinks."""
+        return self._usable(SinkDescription)
+
+    def open_sink(self, name: str, *, debug: bool = True) -> EventSink:
+        """Return a new event sink of that name; the standard library's logger ``synapse`` where there is none.
+
+        Executors show on the terminal by ``open_sink("console")``, whichever package provides it.
+        """
+        found = self._find(SinkDescription, name, "sink")
+        if found is None:
+            from synapse_core.stdlib_logging import LoggingSink
+
+            return LoggingSink()
+        sink: EventSink = self.load(found)(debug=debug)
+        return sink
 
     def commands(self) -> list[CommandDescription]:
         """Return the usable commands."""

@@ -23,6 +23,7 @@ from synapse_core.plugins.descriptions import (
     EngineDescription,
     ExecutorDescription,
     RunStoreDescription,
+    SinkDescription,
 )
 from synapse_core.plugins.rows import Row
 from synapse_core.ports.executor import Capabilities
@@ -34,6 +35,7 @@ _HOOKS: dict[str, type[Description]] = {
     "synapse_executors": ExecutorDescription,
     "synapse_engines": EngineDescription,
     "synapse_run_stores": RunStoreDescription,
+    "synapse_sinks": SinkDescription,
     "synapse_commands": CommandDescription,
     "synapse_checks": CheckDescription,
 }

@@ -21,6 +21,7 @@ __all__ = [
     "Capabilities",
     "ClosableExecutor",
     "ExecutorProtocol",
+    "FollowableExecutor",
     "JobExecutorProtocol",
     "OPERATIONS",
     "PipelineExecutorProtocol",
@@ -216,6 +217,22 @@ class JobExecutorProtocol(ExecutorProtocol, Protocol):
 
     def cancel(self, job_id: str) -> bool:
         """Stop the job; ``False`` if it had already ended. Claimed by ``cancel``."""
+        ...
+
+
+@runtime_checkable
+class FollowableExecutor(Protocol):
+    """A job executor that can show what a job reports where its caller is, as if it ran there."""
+
+    def follow(self, job_id: str, timeout: float | None = None) -> None:
+        """Hand what the job has reported and will report to the executor's sink, and print what it prints.
+
+        Returns when the job has ended, whatever came of it. Ctrl-C stops following, and not the job.
+
+        Raises:
+            ExecutionTimeoutError: `timeout` seconds have passed; the job goes on.
+            JobNotFoundError: There is no such job.
+        """
         ...
 
 

@@ -6,6 +6,7 @@ __getattr__, __dir__ = facade(
     __name__,
     {
         "BaseRayExecutor": ("synapse_ray", "synapse-ray"),
+        "JobStatus": ("synapse_ray", "synapse-ray"),
         "PipelineDefinition": ("synapse_pipeline", "synapse-pipeline[ray]"),
         "RayActorExecutor": ("synapse_ray", "synapse-ray"),
         "RayJobExecutor": ("synapse_ray", "synapse-ray"),

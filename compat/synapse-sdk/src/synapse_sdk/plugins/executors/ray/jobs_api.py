@@ -1,10 +1,11 @@
-"""Documented path of `RayJobsApiExecutor`; importing it needs no Ray."""
+"""Documented path of `RayJobsApiExecutor` and `JobStatus`; importing it needs no Ray."""
 
 from synapse_sdk._facade import facade
 
 __getattr__, __dir__ = facade(
     __name__,
     {
+        "JobStatus": ("synapse_ray", "synapse-ray"),
         "RayJobsApiExecutor": ("synapse_ray", "synapse-ray"),
     },
 )

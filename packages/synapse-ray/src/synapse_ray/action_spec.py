@@ -1,0 +1,123 @@
+"""Which action is meant, in a form that a worker can find it by."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from synapse_core.entrypoint import import_entrypoint
+from synapse_core.errors import ActionLoadError, BackendError
+from synapse_core.loading import find_plugin_home, load_plugin_code
+from synapse_core.resolution import ResolvedAction, resolve_action
+from synapse_core.safe_text import safe_str
+
+__all__ = ["ActionSpec", "load_action", "spec_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class ActionSpec:
+    """How a worker finds an action. Plain values only, so that it can be pickled before any plugin is attached.
+
+    Attributes:
+        name: Its name, for messages and its context.
+        entrypoint: ``module:qualname``; ``None`` where the action travels by value.
+        plugin: The plugin's code where the entrypoint is seen from a plugin's folder, which is the worker's
+            working directory.
+        pickled: The action by value, where no worker could import it: from ``__main__``, or a local one.
+        idempotent: Whether it may run again after its worker died.
+    """
+
+    name: str
+    entrypoint: str | None = None
+    plugin: str | None = None
+    pickled: bytes | None = None
+    idempotent: bool = False
+
+
+def spec_of(action: ResolvedAction, working_dir: Path | None) -> tuple[ActionSpec, Path | None]:
+    """Return how a worker finds `action`, and the folder that has to be its working directory, if any.
+
+    Args:
+        action: The action.
+        working_dir: The folder that is shipped, where the caller has said so.
+
+    Raises:
+        TypeError: It has no importable name, and cannot be pickled.
+        BackendError: It belongs to another plugin than the one in `working_dir`.
+    """
+    home = find_plugin_home(action.target)
+    code, folder, entrypoint = (home.code, home.folder, home.entrypoint) if home else (None, None, None)
+    if action.plugin is not None and action.plugin.folder is not None and action.entrypoint is not None:
+        code, folder, entrypoint = action.plugin.code, action.plugin.folder, action.entrypoint
+    if folder is not None:
+        shipped = _same_or_raise(Path(folder), working_dir, action.name)
+        return ActionSpec(action.name, entrypoint, code, idempotent=action.idempotent), shipped
+    if (name := _importable_name(action.target)) is not None:
+        return ActionSpec(action.name, name, idempotent=action.idempotent), working_dir
+    from ray import cloudpickle  # importing Ray takes half a second, and most actions have a name
+
+    try:
+        pickled = cloudpickle.dumps(action.target)  # type: ignore[no-untyped-call]
+    except Exception as error:  # pickling runs the user's code
+        raise TypeError(
+            f"action {action.name!r} cannot be sent to a worker: no module holds it by name, and pickling it fails: "
+            f"{type(error).__name__}: {safe_str(error)}. Define it at the top level of a module"
+        ) from error
+    return ActionSpec(action.name, pickled=pickled, idempotent=action.idempotent), working_dir
+
+
+def load_action(spec: ActionSpec, folder: str | None = None) -> ResolvedAction:
+    """Find the action on a worker.
+
+    Args:
+        spec: Which one.
+        folder: Folder of the shipped plugin. Default: the working directory.
+
+    Raises:
+        ActionLoadError: It does not import here.
+    """
+    target: Any
+    if spec.pickled is not None:
+        from ray import cloudpickle
+
+        target = cloudpickle.loads(spec.pickled)
+    elif spec.entrypoint is None:
+        raise ActionLoadError(f"action {spec.name!r} was sent without a name to import it by")
+    elif spec.plugin is not None:
+        target = load_plugin_code(folder or os.getcwd(), spec.plugin).import_entrypoint(spec.entrypoint)
+    else:
+        target = import_entrypoint(spec.entrypoint)
+    resolved = resolve_action(target)
+    if resolved.name == spec.name and resolved.idempotent == spec.idempotent:
+        return resolved
+    from dataclasses import replace
+
+    return replace(resolved, name=spec.name, idempotent=spec.idempotent)
+
+
+def _same_or_raise(folder: Path, working_dir: Path | None, name: str) -> Path:
+    if working_dir is None or folder.resolve() == working_dir.resolve():
+        return folder
+    raise BackendError(
+        f"action {name!r} belongs to the plugin in {folder}, and this executor ships {working_dir}. "
+        f"Make another executor with working_dir={str(folder)!r}"
+    )
+
+
+def _importable_name(target: Any) -> str | None:
+    """Return ``module:qualname`` where importing that gives `target` again, also in another process."""
+    module, qualname = getattr(target, "__module__", None), getattr(target, "__qualname__", "<unknown>")
+    if not isinstance(module, str) or module == "__main__" or "<" in qualname:
+        return None
+    if not all(part.isidentifier() for part in module.split(".")):  # loaded from a path, which has no such name
+        return None
+    try:
+        found: Any = importlib.import_module(module)
+        for part in qualname.split("."):
+            found = getattr(found, part)
+    except Exception:  # no module of that name any more, or one that cannot be imported twice
+        return None
+    return f"{module}:{qualname}" if found is target else None

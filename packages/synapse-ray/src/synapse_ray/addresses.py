@@ -1,0 +1,72 @@
+"""Addresses of Ray clusters, in the forms that people write, and what each form means."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlsplit
+
+from synapse_core.errors import BackendError
+
+__all__ = ["ClusterAddress", "dashboard_url", "parse_address"]
+
+_DASHBOARD_PORT = 8265
+_CLIENT_PORT = 10001
+_FORMS = "'auto', 'local', 'HOST:PORT', 'ray://HOST:10001', or for the Jobs API 'http://HOST:8265'"
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterAddress:
+    """What an address means.
+
+    Attributes:
+        kind: ``auto`` finds a running cluster, ``local`` starts a private one, ``direct`` is ``HOST:PORT`` of the
+            cluster's control store, ``client`` is Ray's client protocol, ``http`` a dashboard.
+        text: The address as Ray takes it.
+        host: The host, where it names one.
+    """
+
+    kind: Literal["auto", "local", "direct", "client", "http"]
+    text: str
+    host: str | None = None
+
+
+def parse_address(address: str | None) -> ClusterAddress:
+    """Read an address; ``None`` and ``auto`` mean ``RAY_ADDRESS`` where that is set, else any running cluster.
+
+    Raises:
+        BackendError: It has none of the known forms.
+    """
+    text = (address or "auto").strip()
+    if text == "auto" and (given := os.environ.get("RAY_ADDRESS", "").strip()) and given != "auto":
+        text = given
+    if text in ("auto", "local"):
+        return ClusterAddress("auto" if text == "auto" else "local", text)
+    scheme, separator, _ = text.partition("://")
+    if separator and scheme in ("http", "https", "ray"):
+        host = urlsplit(text).hostname
+        if host:
+            with_port = text if urlsplit(text).port or scheme != "ray" else f"{text.rstrip('/')}:{_CLIENT_PORT}"
+            return ClusterAddress("client" if scheme == "ray" else "http", with_port.rstrip("/"), host)
+    elif not separator:
+        host, colon, port = _split(text)
+        if host and colon and port.isdigit():
+            return ClusterAddress("direct", text, host)
+    raise BackendError(f"{text!r} is no address of a Ray cluster. Known forms: {_FORMS}")
+
+
+def _split(text: str) -> tuple[str, str, str]:
+    """Split ``HOST:PORT``; an IPv6 host stands in brackets."""
+    host, colon, port = text.rpartition(":")
+    return host.strip("[]"), colon, port
+
+
+def dashboard_url(address: ClusterAddress) -> str | None:
+    """Return the dashboard's URL as far as the address says it; ``None`` where the cluster has to be asked."""
+    if address.kind == "http":
+        return address.text
+    if address.kind == "client":
+        host = f"[{address.host}]" if address.host and ":" in address.host else address.host
+        return f"http://{host}:{_DASHBOARD_PORT}"
+    return None

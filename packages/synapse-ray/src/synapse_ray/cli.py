@@ -1,0 +1,223 @@
+"""`synapse job`: follow, read and stop jobs on Ray, by nothing but their id."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, TypeVar
+
+import click
+
+from synapse_cli.kit import (
+    ExitCode,
+    error_document,
+    exit_code_of,
+    json_option,
+    print_data,
+    print_error,
+    print_json,
+    print_table,
+    talk,
+)
+from synapse_core.errors import BackendError, BackendUnreachableError, JobNotFoundError, PluginError
+from synapse_core.model.status import JobStatus
+from synapse_ray.base import BaseRayExecutor
+from synapse_ray.job_info import JobInfo
+
+__all__ = ["job"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_MODES = ("job", "ray-job")
+
+
+@click.group()
+def job() -> None:
+    """Follow, read and stop jobs on Ray.
+
+    A job is asked for by its id alone, from any process; both kinds are looked through, those of mode `job`
+    (Ray's Jobs API) first, then those of mode `ray-job`.
+    """
+
+
+def _where(command: F) -> F:
+    """Add the options that say which cluster and which kind of job."""
+    for option in (
+        click.option(
+            "--mode", "-m", type=click.Choice(_MODES), help="The mode that it was submitted in.  [default: both]"
+        ),
+        click.option("--ray-address", metavar="ADDRESS", default="auto", help="Ray cluster.  [default: auto]"),
+    ):
+        command = option(command)
+    return command
+
+
+def _executors(address: str, mode: str | None) -> Iterator[Any]:
+    """Yield an executor for each kind of job, made when it is asked for: one of them needs a connection."""
+    from synapse_ray.job_executor import RayJobExecutor
+    from synapse_ray.jobs_api.executor import RayJobsApiExecutor
+
+    is_url = address.startswith(("http://", "https://"))
+    kinds: dict[str, type[BaseRayExecutor]] = {"job": RayJobsApiExecutor}
+    if not is_url or mode == "ray-job":
+        kinds["ray-job"] = RayJobExecutor
+    for name, kind in kinds.items():
+        if mode in (None, name):
+            yield kind(ray_address=address)
+
+
+@contextmanager
+def _executor_of(job_id: str, address: str, mode: str | None) -> Iterator[Any]:
+    """Find the executor that knows a job.
+
+    Raises:
+        JobNotFoundError: None does.
+        BackendUnreachableError: Nobody answers.
+    """
+    unreachable: BackendError | None = None
+    answered = False
+    for executor in _executors(address, mode):
+        try:
+            try:
+                status = executor.get_status(job_id)
+            except BackendUnreachableError as error:
+                unreachable = unreachable or error
+                continue
+            answered = True
+            if status != JobStatus.UNKNOWN:
+                yield executor
+                return
+        finally:
+            executor.shutdown()
+    if unreachable is not None and not answered:
+        raise unreachable
+    raise JobNotFoundError(
+        f"no job {job_id!r} on the cluster at {address!r}. `synapse job list` shows the jobs that there are; "
+        "--ray-address names another cluster" + (f". Not all could be asked: {unreachable}" if unreachable else "")
+    )
+
+
+@contextmanager
+def _left_alone(job_id: str) -> Iterator[None]:
+    """Say at Ctrl-C that the job goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        talk(f"\njob {job_id} goes on; `synapse job cancel {job_id}` stops it")
+        sys.exit(ExitCode.INTERRUPTED)
+
+
+@contextmanager
+def _reported(as_json: bool) -> Iterator[None]:
+    try:
+        yield
+    except PluginError as error:
+        print_error(error)
+        if as_json:
+            print_json({"status": "failed", "error": error_document(error)})
+        sys.exit(exit_code_of(error))
+
+
+@job.command("list")
+@_where
+@json_option
+def list_jobs(ray_address: str, mode: str | None, as_json: bool) -> None:
+    """List the jobs that the cluster knows, the latest first."""
+    with _reported(as_json):
+        found: list[JobInfo] = []
+        unreachable: BackendError | None = None
+        answered = False
+        for executor in _executors(ray_address, mode):
+            try:
+                found += executor.jobs()
+                answered = True
+            except BackendUnreachableError as error:
+                unreachable = unreachable or error
+            finally:
+                executor.shutdown()
+        if unreachable is not None and not answered:
+            raise unreachable
+    if unreachable is not None:
+        talk(f"note: not all jobs are shown: {unreachable}")
+    found.sort(key=lambda info: info.started_at or 0, reverse=True)
+    if as_json:
+        print_json([info.to_dict() for info in found])
+        return
+    rows = [(i.job_id, i.mode, i.action, str(i.status), _clock(i.started_at), _duration(i)) for i in found]
+    print_table(("JOB", "MODE", "ACTION", "STATUS", "STARTED", "TOOK"), rows)
+
+
+@job.command()
+@click.argument("job_id", metavar="JOB")
+@_where
+@json_option
+def status(job_id: str, ray_address: str, mode: str | None, as_json: bool) -> None:
+    """Print the status of JOB: PENDING, RUNNING, SUCCEEDED, FAILED or STOPPED."""
+    with _reported(as_json), _executor_of(job_id, ray_address, mode) as executor:
+        found = executor.get_status(job_id)
+        print_json({"job_id": job_id, "status": str(found)}) if as_json else print_data(str(found))
+
+
+@job.command()
+@click.argument("job_id", metavar="JOB")
+@click.option("--follow", "-f", is_flag=True, help="Go on until the job has ended; Ctrl-C stops following only.")
+@_where
+def logs(job_id: str, follow: bool, ray_address: str, mode: str | None) -> None:
+    """Print what JOB has logged."""
+    with _reported(False), _executor_of(job_id, ray_address, mode) as executor:
+        if not follow:
+            sys.stdout.write(executor.get_logs(job_id))
+            sys.stdout.flush()
+            return
+        with _left_alone(job_id):
+            for line in executor.stream_logs(job_id, timeout=None):
+                sys.stdout.write(line)
+                sys.stdout.flush()
+
+
+@job.command()
+@click.argument("job_id", metavar="JOB")
+@click.option(
+    "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="How long to wait.  [default: for ever]"
+)
+@_where
+@json_option
+def result(job_id: str, timeout: float | None, ray_address: str, mode: str | None, as_json: bool) -> None:
+    """Wait for JOB and print its result."""
+    with _reported(as_json), _executor_of(job_id, ray_address, mode) as executor:
+        with _left_alone(job_id):
+            value = executor.get_result(job_id, timeout)
+        if as_json:
+            print_json({"job_id": job_id, "status": "succeeded", "result": value})
+        elif isinstance(value, str):
+            print_data(value)
+        elif value is not None:
+            print_json(value)
+
+
+@job.command()
+@click.argument("job_id", metavar="JOB")
+@_where
+@json_option
+def cancel(job_id: str, ray_address: str, mode: str | None, as_json: bool) -> None:
+    """Stop JOB, and whatever works for it."""
+    with _reported(as_json), _executor_of(job_id, ray_address, mode) as executor:
+        stopped = executor.cancel(job_id)
+        if as_json:
+            print_json({"job_id": job_id, "cancelled": stopped})
+        else:
+            print_data("cancelled" if stopped else "it had already ended")
+
+
+def _clock(moment: float | None) -> str:
+    return "" if moment is None else datetime.fromtimestamp(moment).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _duration(info: JobInfo) -> str:
+    if info.started_at is None:
+        return ""
+    seconds = (info.ended_at or time.time()) - info.started_at
+    return f"{seconds:.1f} s" if seconds < 600 else f"{seconds / 60:.0f} min"

@@ -1,0 +1,93 @@
+"""What all pools of this process share: their dispatcher, and the thread that takes its mail."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import ray
+
+from synapse_ray.connection import NAMESPACE
+from synapse_ray.dispatcher import Dispatcher
+from synapse_ray.event_pump import EventPump
+
+__all__ = ["Hub", "enter_hub", "leave_hub"]
+
+_MOST_AT_ONCE = 100_000  # who waits for an actor may not keep out who gives one back
+_lock = threading.RLock()
+_hub: Hub | None = None
+_uses = 0
+
+
+class Hub:
+    """A dispatcher of this process, and its mail.
+
+    Attributes:
+        name: Of the dispatcher, in our namespace; by it a pickled executor finds it.
+        dispatcher: The actor. It is no detached one, and ends with this process at the latest.
+        pump: Takes the mail.
+        session: Of the connection that it belongs to.
+    """
+
+    def __init__(self, session: str) -> None:
+        self.session = session
+        self.name = f"synapse-dispatcher-{uuid.uuid4().hex}"
+        self.dispatcher: Any = (
+            ray.remote(Dispatcher)
+            .options(name=self.name, namespace=NAMESPACE, num_cpus=0, max_concurrency=_MOST_AT_ONCE, runtime_env={})
+            .remote()
+        )
+        self.pump = EventPump(self.dispatcher, self._on_gone)
+        self._owners: dict[str, Callable[[int], None]] = {}
+        self._turns: dict[str, Callable[[], None]] = {}
+
+    def serve(self, pool: str, on_gone: Callable[[int], None], on_turn: Callable[[], None]) -> None:
+        """Take mail for a pool from now on."""
+        self._owners[pool] = on_gone
+        self._turns[pool] = on_turn
+        self.pump.pin(self._on_turn)
+
+    def dismiss(self, pool: str) -> None:
+        """Take no more mail for a pool."""
+        self._owners.pop(pool, None)
+        self._turns.pop(pool, None)
+
+    def close(self) -> None:
+        """End the dispatcher."""
+        self.pump.close()
+        if ray.is_initialized():  # the user may have ended the connection, and asking Ray then makes a new one
+            with contextlib.suppress(Exception):  # the cluster may be gone
+                ray.kill(self.dispatcher)
+
+    def _on_gone(self, pool: str, number: int) -> None:
+        if (owner := self._owners.get(pool)) is not None:
+            owner(number)
+
+    def _on_turn(self) -> None:
+        for turn in list(self._turns.values()):
+            turn()
+
+
+def enter_hub(session: str) -> Hub:
+    """Return this process's hub in a session, made if need be; let go of it by `leave_hub`."""
+    global _hub, _uses
+    with _lock:
+        if _hub is None or _hub.session != session or _hub.pump.is_lost:
+            _hub, _uses = Hub(session), 0
+        _uses += 1
+        return _hub
+
+
+def leave_hub(hub: Hub) -> None:
+    """Let go of a hub; its last user ends it."""
+    global _hub, _uses
+    with _lock:
+        if hub is _hub:
+            _uses -= 1
+            if _uses > 0:
+                return
+            _hub = None
+    hub.close()

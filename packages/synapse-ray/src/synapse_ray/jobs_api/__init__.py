@@ -1,0 +1,1 @@
+"""Run actions as jobs of Ray's Jobs API, over HTTP only."""

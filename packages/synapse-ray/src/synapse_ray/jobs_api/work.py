@@ -1,0 +1,103 @@
+"""The work of a job as it travels in its secret package."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from synapse_core.model.tagged import UnencodableError, decode, encode
+from synapse_core.model.type_names import import_type
+from synapse_ray.action_spec import ActionSpec
+from synapse_ray.jobs_api.buffers import put_back
+from synapse_ray.jobs_api.result_files import open_file, value_file
+from synapse_ray.wire import Packed
+from synapse_ray.worker import WorkerSettings
+
+__all__ = ["JobWork", "pack_work", "unpack_work"]
+
+_LARGEST = 512 * 1024 * 1024 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class JobWork:
+    """What a driver is to do.
+
+    Attributes:
+        job_id: The job.
+        spec: The action.
+        params: Its params, packed.
+        settings: Of the executor; they hold secrets.
+        storage: URL of a folder for the result; ``None`` to leave it in the cluster.
+        python: Version of Python of whoever submitted it.
+    """
+
+    job_id: str
+    spec: ActionSpec
+    params: Packed
+    settings: WorkerSettings
+    storage: str | None = None
+    python: str = ""
+
+
+def pack_work(work: JobWork) -> bytes:
+    """Return the bytes of the package.
+
+    Raises:
+        TypeError: The params have no form as data, or the values of ``env``; or they are too long for Ray.
+    """
+    kind, params = work.params
+    if kind == "pickle":
+        raise TypeError(
+            f"the params of action {work.spec.name!r} cannot be sent over HTTP, which takes data and no pickles. "
+            "Modes 'task' and 'ray-job' take them"
+        )
+    try:
+        settings = dataclasses.asdict(work.settings)
+    except TypeError:  # a mapping that cannot be copied deeply
+        settings = {
+            "env": dict(work.settings.env),
+            "variables": dict(work.settings.variables),
+            "writes_output": work.settings.writes_output,
+        }
+    value = {
+        "job_id": work.job_id,
+        "spec": dataclasses.asdict(work.spec),
+        "params": {"kind": kind, "value": params},
+        "settings": {**settings, "env": dict(settings["env"])},
+        "storage": work.storage,
+        "python": work.python or sys.version.partition(" ")[0],
+    }
+    pieces = value_file(value)
+    content = b"".join(pieces)
+    if len(content) > _LARGEST:
+        raise TypeError(
+            f"the params of action {work.spec.name!r} are {len(content) // 2**20} MiB, and Ray takes no package of "
+            "more than 512 MiB. Put the data where the worker can read it, and pass where that is"
+        )
+    return content
+
+
+def unpack_work(content: bytes) -> JobWork:
+    """Read what `pack_work` wrote."""
+    opened = open_file([content])
+    value: Mapping[str, Any] = put_back(decode(opened.data, find_type=import_type), opened.mark, opened.parts)
+    return JobWork(
+        job_id=value["job_id"],
+        spec=ActionSpec(**value["spec"]),
+        params=(value["params"]["kind"], value["params"]["value"]),
+        settings=WorkerSettings(**value["settings"]),
+        storage=value["storage"],
+        python=value["python"],
+    )
+
+
+def unencodable(value: Any) -> str:
+    """Say why `value` has no form as data; empty where it has one."""
+    try:
+        encode(value)
+    except UnencodableError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,112 @@
+"""What the keeper answers, as callers of an executor want it: results, lines of logs, events, errors."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+import time
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from synapse_core.errors import ExecutionTimeoutError, JobNotFoundError
+from synapse_core.model.status import JobStatus
+from synapse_ray.event_relay import relay
+from synapse_ray.keeper.client import KeeperClient
+from synapse_ray.keeper.log_lines import LogLines, reports_of
+from synapse_ray.keeper.records import Outcome
+from synapse_ray.worker import Reply, open_reply
+
+if TYPE_CHECKING:
+    from synapse_core.ports.events import EventSink
+
+__all__ = ["ended_outcome", "log_lines", "open_outcome", "relay_reports", "unknown_job"]
+
+
+def ended_outcome(keeper: KeeperClient, job_id: str, timeout: float | None) -> Outcome:
+    """Wait for the end of a job.
+
+    Raises:
+        JobNotFoundError: There is no such job.
+        ExecutionTimeoutError: It has not ended in time.
+    """
+    outcome = keeper.wait(job_id, _deadline(timeout))
+    if outcome.status == JobStatus.UNKNOWN:
+        raise unknown_job(job_id)
+    if not JobStatus(outcome.status).is_terminal():
+        raise _timed_out(job_id, timeout)
+    return outcome
+
+
+def open_outcome(keeper: KeeperClient, job_id: str, outcome: Outcome) -> Any:
+    """Return the result of a job that has ended, or raise its error."""
+    packed: bytes | bytearray | None = outcome.reply
+    if packed is None:
+        packed = keeper.read_result(job_id, outcome.size)
+    if packed is None:
+        raise unknown_job(job_id)
+    reply: Reply = pickle.loads(packed)
+    return open_reply(reply)
+
+
+def log_lines(keeper: KeeperClient, job_id: str, timeout: float | None, *, follow: bool) -> Iterator[str]:
+    """Yield the lines of a job's log, each with its newline.
+
+    Raises:
+        JobNotFoundError: There is no such job.
+        ExecutionTimeoutError: `follow` was asked for, and the job has not ended in time.
+    """
+    lines = LogLines()
+    for piece in _pieces(keeper, job_id, timeout, follow=follow):
+        if piece is None:
+            raise _timed_out(job_id, timeout)
+        for report in reports_of(piece, job_id):
+            yield from lines.feed(report)
+    yield from lines.finish()
+
+
+def relay_reports(keeper: KeeperClient, job_id: str, open_sink: Callable[[], EventSink], timeout: float | None) -> None:
+    """Show what a job reports, here, until it has ended.
+
+    Raises:
+        JobNotFoundError: There is no such job.
+        ExecutionTimeoutError: It has not ended in time.
+    """
+    complained = False
+    for piece in _pieces(keeper, job_id, timeout, follow=True):
+        if piece is None:
+            raise _timed_out(job_id, timeout)
+        for report in reports_of(piece, job_id):
+            try:
+                relay(report, open_sink())
+            except Exception:  # reporting never kills an action
+                if not complained:
+                    logging.getLogger("synapse").warning("reports are lost: the event sink fails", exc_info=True)
+                complained = True
+
+
+def unknown_job(job_id: str) -> JobNotFoundError:
+    """Return the error for an id that nobody has."""
+    return JobNotFoundError(
+        f"there is no job {job_id!r} on this cluster: it never was, was deleted, or its time is over. "
+        "`synapse job list` shows those there are",
+        details={"job_id": job_id},
+    )
+
+
+def _pieces(keeper: KeeperClient, job_id: str, timeout: float | None, *, follow: bool) -> Iterator[bytes | None]:
+    try:
+        yield from keeper.read_log(job_id, _deadline(timeout), follow=follow)
+    except LookupError as error:
+        if isinstance(error, JobNotFoundError):
+            raise
+        raise unknown_job(job_id) from None
+
+
+def _deadline(timeout: float | None) -> float | None:
+    return None if timeout is None else time.monotonic() + timeout
+
+
+def _timed_out(job_id: str, timeout: float | None) -> ExecutionTimeoutError:
+    return ExecutionTimeoutError(
+        f"job {job_id!r} has not ended within {timeout:g} s; it goes on", details={"job_id": job_id}
+    )

@@ -1,0 +1,219 @@
+"""The side of those who ask the keeper: finds it, makes it where there is none, and asks again as long as it takes."""
+
+from __future__ import annotations
+
+import os
+import platform
+import socket
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import ray
+from ray import exceptions as ray_errors
+
+from synapse_core.errors import BackendError, BackendUnreachableError
+from synapse_ray.connection import Connection
+from synapse_ray.keeper.records import KEEPER_NAME, LONGEST_POLL, PIECE_BYTES, About, Outcome
+from synapse_ray.names import NAMESPACE
+from synapse_ray.translation import translated
+
+__all__ = ["KeeperClient", "find_keeper", "submitter"]
+
+_START_SECONDS = 120.0
+_AGAIN_SECONDS = 0.2
+_ANSWER_SECONDS = 90.0  # of which the keeper may need some to be restarted
+
+
+class KeeperClient:
+    """The keeper of the connected cluster, as local calls. Safe to use from many threads.
+
+    Args:
+        connection: Of this process.
+        include_sdk: Whether to ship the Synapse packages along, where the keeper has to be made.
+    """
+
+    def __init__(self, connection: Connection, *, include_sdk: bool = False) -> None:
+        self._connection = connection
+        self._include_sdk = include_sdk
+        self._lock = threading.Lock()
+        self._actor = find_keeper() or _make(connection, include_sdk=include_sdk)
+        self._greet()
+
+    def take(self, job_id: str, about: About) -> str | None:
+        """Take an id. Returns the nonce of this submission; ``None`` where another one has the id."""
+        nonce = uuid.uuid4().hex
+        return nonce if self._ask("submitting", "take", job_id, nonce, tuple(about)) else None
+
+    def withdraw(self, job_id: str, nonce: str) -> None:
+        """Give an id back whose work was never handed over."""
+        self._ask("submitting", "withdraw", job_id, nonce)
+
+    def watch(self, job_id: str, nonce: str, action: str, worker: Any) -> None:
+        """Tell the keeper who does the work. Does not wait: it finds out by itself where this is lost."""
+        self._actor.watch.remote(job_id, nonce, action, [worker])
+
+    def status(self, job_id: str) -> str:
+        """Return a status; ``UNKNOWN`` for an unknown id."""
+        found: str = self._ask("asking for a status", "status", job_id)
+        return found
+
+    def wait(self, job_id: str, deadline: float | None) -> Outcome:
+        """Wait for the end of a job, and return what has come of it by then.
+
+        Args:
+            job_id: The job.
+            deadline: On the clock of `time.monotonic`; ``None`` for ever.
+        """
+        while True:
+            left = _left(deadline)
+            outcome = Outcome(*self._ask("waiting for a job", "wait", job_id, left))
+            if outcome.status not in ("PENDING", "RUNNING") or (deadline is not None and left < LONGEST_POLL):
+                return outcome
+
+    def read_result(self, job_id: str, size: int) -> bytearray | None:
+        """Return a result that is not in the outcome; ``None`` where the job was deleted meanwhile."""
+        found = bytearray()
+        while len(found) < size:
+            piece = self._ask("fetching a result", "read_result", job_id, len(found), PIECE_BYTES)
+            if not piece:
+                return None
+            found += piece
+        return found
+
+    def read_log(self, job_id: str, deadline: float | None, *, follow: bool) -> Iterator[bytes | None]:
+        """Yield pieces of a job's log, of whole lines, until the job has ended.
+
+        Args:
+            job_id: The job.
+            deadline: On the clock of `time.monotonic`; ``None`` for ever. When it has passed, ``None`` is yielded.
+            follow: Whether to wait for the end; otherwise what is there.
+
+        Raises:
+            LookupError: There is no such job, or it was deleted meanwhile.
+        """
+        offset = 0
+        while True:
+            left = _left(deadline) if follow else 0.0
+            found = self._ask("reading a log", "read_log", job_id, offset, PIECE_BYTES // 4, left)
+            if found is None:
+                raise LookupError(job_id)
+            lines, ended = found
+            offset += len(lines)
+            if lines:
+                yield lines
+            elif ended or not follow:
+                return
+            if deadline is not None and time.monotonic() > deadline:
+                yield None
+
+    def cancel(self, job_id: str) -> bool | None:
+        """Stop a job. ``False`` where it had ended, ``None`` for an unknown id."""
+        found: bool | None = self._ask("cancelling a job", "cancel", job_id, uuid.uuid4().hex)
+        return found
+
+    def delete(self, job_id: str) -> str | None:
+        """Forget a job. Returns its status: it is forgotten where that is terminal. ``None`` for an unknown id."""
+        found: str | None = self._ask("deleting a job", "delete", job_id, uuid.uuid4().hex)
+        return found
+
+    def jobs(self, limit: int) -> list[dict[str, Any]]:
+        """Return the jobs, newest first, as `JobStore.jobs` does."""
+        found: list[dict[str, Any]] = self._ask("listing jobs", "jobs", limit)
+        return found
+
+    def _ask(self, doing: str, method: str, *args: Any) -> Any:
+        waits = args[-1] if method in ("wait", "read_log") else 0.0
+        give_up = time.monotonic() + _ANSWER_SECONDS
+        while True:
+            actor = self._actor
+            try:
+                return ray.get(getattr(actor, method).remote(*args), timeout=_ANSWER_SECONDS + waits)
+            except ray_errors.GetTimeoutError as error:
+                raise BackendUnreachableError(
+                    f"{doing}: the keeper of the cluster has not answered for {_ANSWER_SECONDS + waits:g} s. It is "
+                    f"the actor {KEEPER_NAME!r} in namespace {NAMESPACE!r}, on the head; `ray list actors` shows it"
+                ) from error
+            except ray_errors.RayActorError as error:
+                # Ray restarts it, and repeats the call; so somebody has ended it for good. Its files are there.
+                if time.monotonic() > give_up:
+                    raise translated(error, doing) from error
+                time.sleep(_AGAIN_SECONDS)
+                self._find_again(actor)
+            except Exception as error:
+                raise translated(error, doing) from error
+
+    def _find_again(self, dead: Any) -> None:
+        with self._lock:
+            if self._actor is dead:
+                self._actor = find_keeper() or _make(self._connection, include_sdk=self._include_sdk)
+
+    def _greet(self) -> None:
+        try:
+            there: dict[str, str] = ray.get(self._actor.hello.remote(), timeout=_START_SECONDS)
+        except ray_errors.GetTimeoutError as error:
+            raise BackendUnreachableError(
+                f"the keeper of the cluster did not start within {_START_SECONDS:g} s. It needs a process on the head: "
+                f"`ray list actors --filter name={KEEPER_NAME}` shows what it waits for"
+            ) from error
+        except Exception as error:
+            if "No module named 'synapse_" in str(error):
+                raise BackendError(
+                    "the Python of the cluster has no synapse-ray. Install it there with `pip install synapse-ray`, "
+                    "or ship it with include_sdk=True (--debug-sdk)"
+                ) from error
+            if not isinstance(error, ray_errors.RayActorError):
+                raise translated(error, "starting the keeper") from error
+            there = self._ask("starting the keeper", "hello")  # the one that was found was just being ended
+        _refuse_skew(there)
+
+
+def find_keeper() -> Any:
+    """Return the keeper of the connected cluster; ``None`` where there is none yet."""
+    try:
+        return ray.get_actor(KEEPER_NAME, namespace=NAMESPACE)
+    except ValueError:
+        return None
+    except Exception as error:
+        raise translated(error, "looking for the keeper") from error
+
+
+def submitter() -> str:
+    """Return host and process, for people."""
+    return f"{socket.gethostname()}:{os.getpid()}"
+
+
+def _refuse_skew(there: dict[str, str]) -> None:
+    """Raise where what is pickled here may not open there."""
+    here = {"python": platform.python_version(), "ray": ray.__version__}
+    parts: dict[str, Callable[[str], str]] = {"python": _minor, "ray": str}
+    different = [name for name, part in parts.items() if name in there and part(there[name]) != part(here[name])]
+    if different:
+        text = " and ".join(f"{name.title()} {here[name]} here and {there[name]} there" for name in different)
+        raise BackendError(f"this process and the cluster do not fit: {text}. Install the same on both sides")
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+def _left(deadline: float | None) -> float:
+    return LONGEST_POLL if deadline is None else max(0.0, min(LONGEST_POLL, deadline - time.monotonic()))
+
+
+def _make(connection: Connection, *, include_sdk: bool) -> Any:
+    from synapse_ray.keeper.making import make_keeper
+
+    try:
+        if not include_sdk:
+            return make_keeper(connection)
+        from synapse_ray.sdk_package import pack_sdk
+        from synapse_ray.shipping import upload_packages
+
+        package = pack_sdk()
+        upload_packages((package,))
+        return make_keeper(connection, package.uri)
+    except Exception as error:
+        raise translated(error, "starting the keeper") from error

@@ -1,0 +1,169 @@
+"""Noticing that a job's worker died, was never made, or is no longer wanted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import pickle
+import time
+from collections.abc import Callable
+from typing import Any
+
+import ray
+from ray import exceptions as ray_errors
+
+from synapse_core.errors import BackendError, PluginError, WorkerLostError
+from synapse_core.model.outcome import Outcome as ActionOutcome
+from synapse_ray.keeper.files import JobFiles
+from synapse_ray.keeper.records import actor_name
+from synapse_ray.keeper.store import JobStore
+from synapse_ray.names import NAMESPACE
+from synapse_ray.ray_internals import drop_parcel
+from synapse_ray.translation import translated
+from synapse_ray.wire import pack_outcome
+
+__all__ = ["Watch", "failure"]
+
+_LEASE_SECONDS = 10.0
+_EVERY_SECONDS = 1.0
+_LINGERING_SECONDS = 600.0
+_log = logging.getLogger(__name__)
+
+
+def failure(error: PluginError) -> bytes:
+    """Return the reply of a worker that failed with `error`."""
+    return pickle.dumps((None, pack_outcome(ActionOutcome.of_error(error))))
+
+
+class Watch:
+    """Follows the workers of all open jobs, on the keeper's event loop.
+
+    It waits for an answer of each worker that only comes, as an error, when that worker has died or cannot be made.
+
+    Args:
+        store: The jobs.
+        files: Their folders.
+        on_end: Called with the id of a job that it ended.
+    """
+
+    def __init__(self, store: JobStore, files: JobFiles, on_end: Callable[[str], None]) -> None:
+        self._store = store
+        self._files = files
+        self._on_end = on_end
+        self._followed: dict[str, tuple[Any, asyncio.Task[None]]] = {}
+        self._first_seen: dict[str, float] = {}
+        self._cleanings: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Look after the jobs until the process ends."""
+        is_tidy = False
+        while True:
+            try:
+                await self._look()
+                if not is_tidy:
+                    await self._tidy()
+                    is_tidy = True
+            except Exception:  # the next look may succeed; a keeper that has stopped looking is worse
+                _log.exception("looking after the jobs failed")
+            await asyncio.sleep(_EVERY_SECONDS)
+
+    def follow(self, job_id: str, nonce: str, action: str, worker: Any) -> None:
+        """Wait for the death of a job's worker."""
+        self._first_seen.pop(nonce, None)
+        if nonce not in self._followed:
+            task = asyncio.get_running_loop().create_task(self._follow(job_id, nonce, action, worker))
+            self._followed[nonce] = worker, task
+
+    async def end(self, job_id: str, nonce: str) -> None:
+        """End the worker of a job that has been cancelled, and let go of its parcel."""
+        found = self._followed.get(nonce)
+        if found is None:
+            await self._end_worker(job_id, nonce)
+        else:
+            await asyncio.to_thread(_kill, found[0])
+        await self._clean(job_id, nonce)
+
+    async def _tidy(self) -> None:
+        """Do what the last keeper may have died before: it recorded an end, and then ended the worker."""
+        self._files.remove_others(self._store.nonces())
+        for job in self._store.ended_since(time.time() - _LINGERING_SECONDS):
+            await self._end_worker(job["job_id"], job["nonce"])
+
+    async def _look(self) -> None:
+        for job in self._store.open_jobs():
+            if job["nonce"] not in self._followed:
+                await self._find(**job)
+        for nonce in self._store.expire(time.time()):
+            await asyncio.to_thread(self._files.remove, nonce)
+
+    async def _find(self, job_id: str, nonce: str, action: str) -> None:
+        """Follow the worker of a job that nobody has named; after the lease without one, the job has failed."""
+        since = self._first_seen.setdefault(nonce, time.monotonic())
+        worker = await asyncio.to_thread(_worker, job_id, nonce)
+        if worker is not None:
+            self.follow(job_id, nonce, action, worker)
+        elif time.monotonic() - since > _LEASE_SECONDS:
+            self._first_seen.pop(nonce, None)
+            self._fail(
+                job_id,
+                nonce,
+                WorkerLostError(
+                    f"job {job_id!r} has no worker: whoever submitted it took the id, and ended before handing over "
+                    "the work; or its worker died while nobody looked. Submit it again under another id, or delete "
+                    "this one first",
+                    details={"action": action, "job_id": job_id},
+                ),
+            )
+
+    async def _follow(self, job_id: str, nonce: str, action: str, worker: Any) -> None:
+        try:
+            while self._store.is_open(job_id, nonce):
+                try:
+                    await worker.is_done.remote()
+                except ray_errors.ActorUnavailableError:
+                    await asyncio.sleep(_EVERY_SECONDS)
+                except Exception as error:
+                    self._fail(job_id, nonce, _lost(error, job_id, action))
+                else:
+                    await asyncio.sleep(0.05)  # it had not begun to work yet
+            await self._clean(job_id, nonce)
+        finally:
+            self._followed.pop(nonce, None)
+
+    def _fail(self, job_id: str, nonce: str, error: PluginError) -> None:
+        if self._store.fail(job_id, nonce, failure(error)):
+            self._on_end(job_id)
+
+    async def _clean(self, job_id: str, nonce: str) -> None:
+        if parcel := self._store.parcel(job_id, nonce):
+            await asyncio.to_thread(drop_parcel, parcel)
+
+    async def _end_worker(self, job_id: str, nonce: str) -> None:
+        worker = await asyncio.to_thread(_worker, job_id, nonce)
+        if worker is not None:
+            await asyncio.to_thread(_kill, worker)
+
+
+def _worker(job_id: str, nonce: str) -> Any:
+    try:
+        return ray.get_actor(actor_name(job_id, nonce), namespace=NAMESPACE)
+    except ValueError:  # there is none of that name
+        return None
+
+
+def _kill(worker: Any) -> None:
+    with contextlib.suppress(Exception):  # it has ended
+        ray.kill(worker, no_restart=True)
+
+
+def _lost(error: Exception, job_id: str, action: str) -> PluginError:
+    found = translated(error, f"running action {action!r} as job {job_id!r}")
+    if "No module named 'synapse_" in str(error):
+        found = BackendError(
+            f"running action {action!r} as job {job_id!r}: the Python of the cluster has no synapse-ray. "
+            "Install it there with `pip install synapse-ray`, or ship it with include_sdk=True"
+        )
+    if isinstance(found, WorkerLostError):
+        found.details.update(action=action, job_id=job_id)
+    return found

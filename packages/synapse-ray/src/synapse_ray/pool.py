@@ -1,0 +1,277 @@
+"""The warm actors of one process: made, lent, replaced and ended by it alone."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import threading
+import time
+import uuid
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ray
+
+from synapse_core.errors import BackendError, PluginError
+from synapse_core.safe_text import safe_str
+from synapse_ray.actor_maker import ActorMaker
+from synapse_ray.connection import close_connection, open_connection
+from synapse_ray.event_pump import EventPump
+from synapse_ray.hub import enter_hub, leave_hub
+from synapse_ray.options import RayOptions
+from synapse_ray.ray_internals import is_inside_worker, shows_worker_output
+from synapse_ray.shared_pool import PoolTicket
+from synapse_ray.shipping import Shipment, Shipped
+from synapse_ray.slot import Slot
+from synapse_ray.start_problem import start_problem
+
+__all__ = ["ActorPool"]
+
+_LOOK_SECONDS = 0.5
+_RETRY_SECONDS = 10.0
+
+
+class ActorPool:
+    """A number of warm actors of one kind.
+
+    Within its process a pool lends its actors under a lock of its own. Once a pickled copy of an executor exists,
+    the dispatcher does it for all, and this process only makes, replaces and ends them.
+
+    Args:
+        options: What the actors are made with.
+        folder: The folder that they get as their working directory.
+        size: How many there are.
+
+    Attributes:
+        users: Tokens of the executors that use it.
+        shows_output: Whether what actions print is to be shown by this package, and not by Ray.
+
+    Raises:
+        BackendError: There is no connection to the cluster that was asked for.
+    """
+
+    def __init__(self, options: RayOptions, folder: Path | None, size: int) -> None:
+        self.id = uuid.uuid4().hex
+        self.folder = folder
+        self.users: set[int] = set()
+        self._size = size
+        self._shipment = Shipment(options, folder)
+        self._connection = open_connection(options.address, start=True)
+        try:
+            self._session = _session()
+            self._inside_worker = is_inside_worker()
+            self.shows_output = not shows_worker_output()
+            self._hub = enter_hub(self._session)
+        except BaseException:
+            close_connection(self._connection)
+            raise
+        self._maker = ActorMaker(options, self._hub.dispatcher, self._connection.address)
+        self._shipped: Shipped | None = None
+        self._numbers = itertools.count(1)
+        self._making = threading.RLock()
+        self._changed = threading.Condition(threading.RLock())
+        self._slots: dict[int, Slot] = {}  # all that live, or are on their way
+        self._free: list[Slot] = []
+        self._waiting = 0
+        self._failures = 0
+        self._failure: PluginError | None = None
+        self._retry_at = 0.0
+        self._is_shared = False
+        self._is_closed = False
+
+    @property
+    def pump(self) -> EventPump:
+        """Brings reports."""
+        return self._hub.pump
+
+    @property
+    def is_current(self) -> bool:
+        """Whether its actors can be reached: the connection is the one that they were made with."""
+        return not self._is_closed and (
+            ray.is_initialized() and (self._connection.is_client or _session() == self._session)
+        )
+
+    def borrow(self) -> Slot:
+        """Return a free actor, waiting for one; give it back by `give_back`.
+
+        Raises:
+            BackendError: None can be made.
+        """
+        shipped = self._shipment.current()
+        with self._changed:
+            if self._free and shipped is self._shipped and len(self._slots) == self._size:
+                return self._free.pop()  # the one used last is the warmest
+            failures = self._failures
+        self._provide(shipped)
+        while not self._is_shared:
+            starting: list[Any] = []
+            with self._changed:
+                if self._is_closed:
+                    raise BackendError("the executor was shut down while this call waited for an actor")
+                if self._free:
+                    return self._free.pop()
+                if self._failure is not None and self._failures > failures and not self._slots:
+                    raise self._failure
+                if self._inside_worker:
+                    starting = [slot.ready for slot in self._slots.values() if not slot.is_ready]
+                if len(self._slots) == self._size and not starting:
+                    self._waiting += 1
+                    try:
+                        self._changed.wait(_LOOK_SECONDS)
+                    finally:
+                        self._waiting -= 1
+            if starting:
+                # Only a `ray.wait` gives back the CPU of the task that we are in, and they may need it.
+                ray.wait(starting, timeout=_LOOK_SECONDS)
+            elif len(self._slots) < self._size:
+                self._provide(shipped)
+        return self._borrow_from_dispatcher()
+
+    def give_back(self, slot: Slot, *, dead: bool) -> None:
+        """Take an actor back; a dead one, or one whose call was given up, is ended and replaced by the next call."""
+        if slot.lease is not None:
+            lease, slot.lease = slot.lease, None
+            self._hub.dispatcher.give_back.remote(self.id, slot.number, lease, dead)
+            return
+        with self._changed:
+            stays = not dead and slot.shipped is self._shipped and not self._is_closed
+            if not stays:
+                self._slots.pop(slot.number, None)
+            elif not self._is_shared:
+                self._free.append(slot)
+            self._changed.notify()
+        if not stays:
+            slot.end()
+        elif self._is_shared:
+            self._hub.dispatcher.add.remote(self.id, slot.number, slot.actor)
+
+    def share(self) -> PoolTicket:
+        """Let the dispatcher lend the actors from now on, and return by what a copy finds them."""
+        with self._making, self._changed:
+            if not self._is_shared:
+                self._is_shared = True
+                dispatcher = self._hub.dispatcher
+                ray.get(dispatcher.share.remote(self.id, self.pump.box))
+                free, self._free = self._free, []
+                for slot in self._slots.values():
+                    if slot in free or not slot.is_ready:
+                        dispatcher.add.remote(self.id, slot.number, slot.actor)
+                self._hub.serve(self.id, self._on_gone, self._on_turn)
+                self._changed.notify_all()
+        self._provide(self._shipment.current())
+        folder = None if self.folder is None else str(self.folder)
+        return PoolTicket(self._hub.name, self.id, self._connection.address, folder)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody uses or waits for any of its actors, nor may do so unasked."""
+        return not self._is_shared and not self._waiting and len(self._free) == len(self._slots)
+
+    def close(self) -> None:
+        """End all actors; whoever still waits for one of them gets an error."""
+        with self._changed:
+            if self._is_closed:
+                return
+            is_current = self.is_current
+            self._is_closed = True
+            slots, self._slots, self._free = list(self._slots.values()), {}, []
+            self._changed.notify_all()
+        self._hub.dismiss(self.id)
+        if is_current:
+            for slot in slots:
+                slot.end()
+            if self._is_shared:
+                with contextlib.suppress(Exception):  # the cluster may be gone
+                    self._hub.dispatcher.close.remote(self.id, "its owner has shut it down")
+        leave_hub(self._hub)
+        close_connection(self._connection)
+
+    def _provide(self, shipped: Shipped) -> None:
+        """See to it that all actors are there, and of the version `shipped`, as soon as may be."""
+        with self._making:
+            if self._is_closed:
+                return
+            with self._changed:
+                if self._shipped is not None and shipped.version == self._shipped.version:
+                    shipped = self._shipped
+                self._shipped = shipped
+                old = [slot for slot in self._slots.values() if slot.shipped is not shipped]
+                idle = [slot for slot in old if slot in self._free or not slot.is_ready]
+                if not self._is_shared:
+                    for slot in idle:
+                        del self._slots[slot.number]
+                    self._free = [slot for slot in self._free if slot.shipped is shipped]
+                missing = self._size - len(self._slots)
+            if self._is_shared:
+                for slot in old:
+                    self._hub.dispatcher.withdraw.remote(self.id, slot.number)
+            else:
+                for slot in idle:
+                    slot.end()
+            if missing > 0:
+                self._make(missing, shipped)
+
+    def _make(self, count: int, shipped: Shipped) -> None:
+        for actor, ready in self._maker.make(count, shipped):
+            slot = Slot(next(self._numbers), actor, shipped, ready)
+            with self._changed:
+                self._slots[slot.number] = slot
+            if self._is_shared:
+                self._hub.dispatcher.add.remote(self.id, slot.number, actor)
+            ready.future().add_done_callback(partial(self._settle, slot))
+
+    def _settle(self, slot: Slot, future: Any) -> None:
+        """Take in an actor that has started, or has not; called by a thread of Ray's, which may not wait for Ray."""
+        error = future.exception()
+        with self._changed:
+            slot.is_ready = True
+            if error is None:
+                if slot.number in self._slots and not self._is_shared:
+                    self._free.append(slot)
+            elif self._slots.pop(slot.number, None) is not None:
+                self._failures += 1
+                self._failure = start_problem(error)
+                self._retry_at = time.monotonic() + _RETRY_SECONDS
+            self._changed.notify_all()
+
+    def _borrow_from_dispatcher(self) -> Slot:
+        found = ray.get(self._hub.dispatcher.borrow.remote(self.id))
+        if isinstance(found, str):
+            raise BackendError(found)
+        number, lease, actor = found
+        slot = self._slots.get(number)
+        if slot is None:  # it has just been given up
+            slot = Slot(number, actor, self._shipped, None)
+        slot.lease = lease
+        return slot
+
+    def _on_gone(self, number: int) -> None:
+        """End and replace an actor that is dead, or of an older version, and that nobody has any more."""
+        with self._changed:
+            slot = self._slots.pop(number, None)
+        if slot is not None:
+            slot.end()
+        self._provide_or_tell()
+
+    def _on_turn(self) -> None:
+        """Look after a shared pool; called every now and then."""
+        with self._changed:
+            failed, self._failure = self._failure, None
+            lacks = len(self._slots) < self._size and time.monotonic() >= self._retry_at
+        if failed is not None:
+            self._hub.dispatcher.fail.remote(self.id, safe_str(failed))
+        if lacks or self._shipment.current() is not self._shipped:
+            self._provide_or_tell()
+
+    def _provide_or_tell(self) -> None:
+        try:
+            self._provide(self._shipment.current())
+        except Exception as error:  # those who wait are to hear it
+            with contextlib.suppress(Exception):
+                self._hub.dispatcher.fail.remote(self.id, safe_str(error))
+
+
+def _session() -> str:
+    """Return the id of this process's connection; another one after ``ray.shutdown()`` and ``ray.init()``."""
+    return str(ray.get_runtime_context().get_job_id())

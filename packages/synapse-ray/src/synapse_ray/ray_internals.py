@@ -1,0 +1,265 @@
+"""What Ray has no public interface for. Nothing else in this package touches a private name of Ray.
+
+Each function says what it stands in for, and works on every Ray version that the package allows; a test of the
+oldest and the newest runs all of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+__all__ = [
+    "actor_is_accepted",
+    "cluster_id_of_connection",
+    "cluster_may_grow",
+    "control_store",
+    "dashboard_of_cluster",
+    "dashboard_of_connection",
+    "drop_parcel",
+    "forget_package",
+    "get_parcel",
+    "has_package",
+    "is_client_connection",
+    "is_inside_worker",
+    "pin_package",
+    "put_package",
+    "put_parcel",
+    "running_cluster",
+    "session_folder",
+    "set_command_line",
+    "shows_worker_output",
+    "take_secret",
+    "without_uv_run_environment",
+]
+
+_PIN_SECONDS = 600
+_PARCEL_NAMESPACE = b"synapse"
+_PARCEL_PIECE = 16 * 2**20
+
+
+@contextlib.contextmanager
+def without_uv_run_environment() -> Iterator[None]:
+    """Keep ``ray.init`` from shipping the folder and the environment of a process that ``uv run`` has started.
+
+    What workers get is said by the executors' arguments. Ray reads the variable when it is imported, which may
+    be long past; whoever has set it wants what it says.
+    """
+    from ray._private import ray_constants
+
+    name = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
+    before = getattr(ray_constants, name, False)
+    if name not in os.environ:
+        setattr(ray_constants, name, False)
+    try:
+        yield
+    finally:
+        setattr(ray_constants, name, before)
+
+
+def cluster_id_of_connection() -> str:
+    """Return the id of the cluster that this process is connected to; the same over every kind of connection."""
+    from ray.experimental.internal_kv import _internal_kv_get
+
+    found = _internal_kv_get(b"ray_cluster_id", namespace=b"cluster")
+    return found.hex() if found else ""
+
+
+def cluster_may_grow() -> bool:
+    """Say whether an autoscaler could add nodes of other kinds to the connected cluster; true where that is unknown."""
+    from ray.experimental.internal_kv import _internal_kv_get
+
+    if _internal_kv_get(b"__autoscaler_cluster_config", namespace=b"__autoscaler"):
+        return True
+    found = _internal_kv_get(b"__autoscaling_status")
+    report = json.loads(found).get("autoscaler_report") if found else None
+    if not report:
+        return True
+    # A cluster without an autoscaler is watched all the same; each of its nodes is then a kind of its own.
+    kinds = {*(report.get("active_nodes") or ()), *(report.get("idle_nodes") or ())}
+    return bool(report.get("pending_launches")) or not all(kind.startswith("node_") for kind in kinds)
+
+
+def actor_is_accepted(actor: Any) -> bool:
+    """Say whether the cluster has all that it needs to make an actor, so that it goes on without its creator.
+
+    Over a client connection the answer is yes: there the creator is a process of the cluster, and outlives the client.
+    """
+    if is_client_connection():
+        return True
+    from ray._private.state import state
+
+    found = state.actor_table(actor._actor_id.hex(), None, None)
+    return bool(found) and found.get("State") != "DEPENDENCIES_UNREADY"
+
+
+def put_parcel(name: str, content: bytes) -> None:
+    """Store bytes in the cluster's memory, where no interface shows them, until `drop_parcel`."""
+    from ray.experimental.internal_kv import _internal_kv_put
+
+    for number, at in enumerate(range(0, max(len(content), 1), _PARCEL_PIECE)):
+        key = f"parcel/{name}/{number}".encode()
+        _internal_kv_put(key, content[at : at + _PARCEL_PIECE], namespace=_PARCEL_NAMESPACE)
+
+
+def get_parcel(name: str, size: int) -> bytes | None:
+    """Return what `put_parcel` stored; ``None`` where some of it is gone."""
+    from ray.experimental.internal_kv import _internal_kv_get
+
+    pieces = []
+    for number in range(max(1, -(-size // _PARCEL_PIECE))):
+        pieces.append(_internal_kv_get(f"parcel/{name}/{number}".encode(), namespace=_PARCEL_NAMESPACE) or b"")
+    found = b"".join(pieces)
+    return found if len(found) == size else None
+
+
+def drop_parcel(name: str) -> None:
+    """Forget what `put_parcel` stored."""
+    from ray.experimental.internal_kv import _internal_kv_del
+
+    _internal_kv_del(f"parcel/{name}/".encode(), del_by_prefix=True, namespace=_PARCEL_NAMESPACE)
+
+
+def is_client_connection() -> bool:
+    """Say whether this process is connected through Ray's client protocol."""
+    from ray.util.client import ray as client
+
+    return bool(client.is_connected())  # type: ignore[no-untyped-call]
+
+
+def dashboard_of_connection() -> str | None:
+    """Return the URL of the connected cluster's dashboard, where it has one."""
+    from ray._private import worker
+
+    try:
+        found = worker.get_dashboard_url()  # type: ignore[no-untyped-call]
+    except Exception:  # over a client connection, or without a dashboard
+        return None
+    if not found:
+        return None
+    return found if "://" in found else f"http://{found}"
+
+
+def control_store(address: str) -> Any:
+    """Return a client of a cluster's control store that needs no connection of this process.
+
+    Args:
+        address: ``HOST:PORT``.
+
+    Raises:
+        AuthenticationError: The cluster wants a token.
+    """
+    from ray._raylet import GcsClient  # type: ignore[attr-defined]
+    from ray.exceptions import AuthenticationError
+
+    from synapse_ray.translation import refuse_missing_token, translated
+
+    refuse_missing_token(address)
+    try:
+        return GcsClient(address=address)
+    except AuthenticationError as error:
+        raise translated(error, "connecting", address=address) from error
+
+
+def dashboard_of_cluster(address: str) -> str | None:
+    """Return the URL of a cluster's dashboard, without a connection of this process; ``None`` where it has none.
+
+    Args:
+        address: ``HOST:PORT`` of its control store.
+
+    Raises:
+        OSError: Nobody listens there.
+        AuthenticationError: The cluster wants a token.
+    """
+    import socket
+
+    host, _, port = address.rpartition(":")
+    socket.create_connection((host.strip("[]"), int(port)), timeout=3).close()  # Ray's own client waits for a minute
+    found = control_store(address).internal_kv_get(b"dashboard", b"dashboard")
+    return None if not found else _with_scheme(found.decode())
+
+
+def running_cluster() -> str | None:
+    """Return the address of the cluster that was started last on this machine, as Ray's ``auto`` finds it."""
+    from ray._private.utils import read_ray_address
+
+    return read_ray_address() or None
+
+
+def _with_scheme(address: str) -> str:
+    return address if "://" in address else f"http://{address}"
+
+
+def has_package(uri: str) -> bool:
+    """Say whether the connected cluster holds a package under this ``gcs://`` address."""
+    from ray.experimental.internal_kv import _internal_kv_exists
+
+    return bool(_internal_kv_exists(uri.encode()))
+
+
+def put_package(uri: str, content: bytes) -> None:
+    """Store a package where Ray's runtime environments look for it."""
+    from ray.experimental.internal_kv import _internal_kv_put
+
+    _internal_kv_put(uri.encode(), content)
+
+
+def pin_package(uri: str) -> None:
+    """Keep a package from being collected until somebody refers to it; for as long as Ray keeps those of its own."""
+    from ray._private.ray_constants import RAY_RUNTIME_ENV_URI_PIN_EXPIRATION_S_ENV_VAR
+    from ray.experimental.internal_kv import _pin_runtime_env_uri
+
+    seconds = int(os.environ.get(RAY_RUNTIME_ENV_URI_PIN_EXPIRATION_S_ENV_VAR, _PIN_SECONDS))
+    _pin_runtime_env_uri(uri, expiration_s=seconds)
+
+
+def forget_package(uri: str) -> None:
+    """Delete a package from the connected cluster."""
+    from ray.experimental.internal_kv import _internal_kv_del
+
+    _internal_kv_del(uri.encode())
+
+
+def take_secret(address: str, uri: str) -> bytes | None:
+    """Return what was stored under a ``gcs://`` address and delete it there, without a connection of this process."""
+    store = control_store(address)
+    found: bytes | None = store.internal_kv_get(uri.encode(), None)
+    if found is not None:
+        store.internal_kv_del(uri.encode(), False, None)
+    return found
+
+
+def session_folder() -> str:
+    """Return the session folder of the node that this process runs on."""
+    from ray._private import worker
+
+    node: Any = worker.global_worker.node
+    return str(node.get_session_dir_path())
+
+
+def set_command_line(text: str) -> None:
+    """Change what this process's command line is for others, as Ray does for its workers."""
+    from ray._raylet import setproctitle  # type: ignore[attr-defined]
+
+    setproctitle(text)
+
+
+def is_inside_worker() -> bool:
+    """Say whether this process is one of Ray's workers: it runs tasks or an actor."""
+    from ray._private import worker
+
+    return bool(worker.global_worker.mode == worker.WORKER_MODE)
+
+
+def shows_worker_output() -> bool:
+    """Say whether Ray itself brings what workers print to whoever started this work.
+
+    A driver may have been connected with ``log_to_driver``; and what a worker prints goes the way of all workers.
+    """
+    import threading
+
+    names = {thread.name for thread in threading.enumerate()}
+    return "ray_print_logs" in names or is_inside_worker()

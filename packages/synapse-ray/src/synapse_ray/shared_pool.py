@@ -1,0 +1,111 @@
+"""A pool of another process, as the copy of an executor sees it that was pickled there."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+import ray
+
+from synapse_core.errors import BackendError
+from synapse_ray.connection import NAMESPACE, open_connection
+from synapse_ray.event_pump import EventPump
+from synapse_ray.ray_internals import is_inside_worker, shows_worker_output
+from synapse_ray.slot import Slot
+
+__all__ = ["PoolTicket", "SharedPool", "attach"]
+
+_lock = threading.Lock()
+_attached: dict[PoolTicket, SharedPool] = {}
+_pumps: dict[str, EventPump] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class PoolTicket:
+    """What travels of a pool.
+
+    Attributes:
+        dispatcher: Name of the actor that lends.
+        pool: The pool's id there.
+        address: The cluster, for a process that is no worker of it.
+        folder: The folder that was shipped, as its owner names it.
+    """
+
+    dispatcher: str
+    pool: str
+    address: str
+    folder: str | None
+
+
+class SharedPool:
+    """Borrows actors, and gives them back. It never makes, replaces or ends one: that is their owner's.
+
+    Args:
+        ticket: Which pool.
+
+    Attributes:
+        shows_output: Whether what actions print is to be shown by this package, and not by Ray.
+
+    Raises:
+        BackendError: Its owner has ended.
+    """
+
+    is_current = True
+
+    def __init__(self, ticket: PoolTicket) -> None:
+        if not is_inside_worker():
+            open_connection(ticket.address)
+        self._pool = ticket.pool
+        try:
+            self._dispatcher = ray.get_actor(ticket.dispatcher, namespace=NAMESPACE)
+        except ValueError as error:
+            raise _ended(error) from error
+        self.shows_output = not shows_worker_output()
+        pump = _pumps.get(ticket.dispatcher)
+        if pump is None or pump.is_lost:
+            pump = _pumps[ticket.dispatcher] = EventPump(self._dispatcher)
+        self.pump = pump
+        self._known: dict[int, Slot] = {}
+
+    def borrow(self) -> Slot:
+        """Return a free actor, waiting for one; the CPU of the task that we are in is free meanwhile.
+
+        Raises:
+            BackendError: There is none, and will be none.
+        """
+        try:
+            found: Any = ray.get(self._dispatcher.borrow.remote(self._pool))
+        except ray.exceptions.RayActorError as error:
+            raise _ended(error) from error
+        if isinstance(found, str):
+            raise BackendError(f"no actor of the pool can be had: {found}")
+        number, lease, actor = found
+        slot = self._known.get(number)
+        if slot is None or slot.lease is not None:
+            slot = self._known[number] = Slot(number, actor, None, None)
+        slot.lease = lease
+        return slot
+
+    def give_back(self, slot: Slot, *, dead: bool) -> None:
+        """Give an actor back; a dead one, or one whose call was given up, is ended and replaced by its owner."""
+        lease, slot.lease = slot.lease, None
+        self._dispatcher.give_back.remote(self._pool, slot.number, lease, dead)
+        if dead:
+            self._known.pop(slot.number, None)
+
+
+def attach(ticket: PoolTicket) -> SharedPool:
+    """Return this process's view of a pool; one for all copies."""
+    with _lock:
+        found = _attached.get(ticket)
+        if found is None:
+            found = _attached[ticket] = SharedPool(ticket)
+        return found
+
+
+def _ended(error: BaseException) -> BackendError:
+    return BackendError(
+        "the pool of this executor is gone: it ends with the process that made it, or with its shutdown(). "
+        f"Keep that process until the work is done ({type(error).__name__})"
+    )

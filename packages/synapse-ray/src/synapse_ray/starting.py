@@ -1,0 +1,51 @@
+"""Starting a cluster on this machine that stays when the process that started it ends."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+
+from synapse_core.errors import BackendError
+
+__all__ = ["start_head"]
+
+_PATIENCE_SECONDS = 180.0
+_LAST_LINES = 15
+_ADDRESS = re.compile(r"--address='([^']+)'")
+
+
+def start_head() -> str:
+    """Start a head node of this machine's own, say so on stderr, and return its address.
+
+    Ray's own command line does it, so the cluster is one like any other: jobs on it go on, and ``ray stop`` ends it.
+
+    Raises:
+        BackendError: It did not start; with the end of what Ray wrote.
+    """
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--port=0", "--disable-usage-stats"]
+    # Into a file: the processes of the cluster inherit where this goes, and would keep a pipe open for ever.
+    with tempfile.TemporaryFile() as output:
+        try:
+            code = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                timeout=_PATIENCE_SECONDS,
+                check=False,
+            ).returncode
+        except subprocess.TimeoutExpired:
+            code = -1
+        output.seek(0)
+        text = output.read().decode(errors="replace")
+    found = _ADDRESS.search(text)
+    if code != 0 or found is None:
+        last = "\n".join(f"  {line}" for line in text.splitlines()[-_LAST_LINES:])
+        raise BackendError(f"a Ray cluster could not be started with `ray start --head`:\n{last}")
+    address = found.group(1)
+    sys.stderr.write(
+        f"no Ray cluster was running: started one at {address}. It stays when this process ends; `ray stop` ends it\n"
+    )
+    return address

@@ -1,0 +1,142 @@
+"""What Ray raises, as errors of Synapse. Every exception of Ray's is translated here, once, at the edge."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from ray import exceptions as ray_errors
+
+from synapse_core.errors import (
+    AuthenticationError,
+    BackendError,
+    BackendUnreachableError,
+    ExecutionCancelledError,
+    ExecutionTimeoutError,
+    PluginError,
+    WorkerLostError,
+)
+from synapse_core.safe_text import safe_str
+from synapse_ray.jobs_api.auth_token import WHERE_TOKENS_ARE, auth_headers
+
+__all__ = ["is_ray_error", "last_lines", "translated"]
+
+_LAST_LINES = 15
+_START_ONE = "Start one with `ray start --head`"
+_FRAME = re.compile(r'^\s+File ".*, line \d+|^Traceback \(most recent call last\)')
+_CODE = re.compile(r"^    ")
+_WANTS_TOKEN = re.compile(r"(?i)authentication token|InvalidAuthToken|Unauthenticated:")
+_DEEPEST = 10
+
+
+def is_ray_error(error: BaseException) -> bool:
+    """Say whether `error` is one that `translated` knows better than its caller."""
+    return isinstance(error, (ray_errors.RayError, ConnectionError)) or "Ray Client" in safe_str(error)
+
+
+def translated(error: BaseException, doing: str, *, address: str | None = None) -> PluginError:
+    """Return the error to raise, ``from`` the original, for one of Ray's.
+
+    Args:
+        error: What Ray raised.
+        doing: What was being done, as a participle: ``"running action 'train'"``.
+        address: The cluster's address, where that helps.
+    """
+    if isinstance(error, PluginError):
+        return error
+    text = safe_str(error)
+    at = f" at {address}" if address else ""
+    if _is_about_token(error):
+        return _wants_token(f"{doing}: the cluster{at}")
+    if isinstance(error, ray_errors.RuntimeEnvSetupError):
+        return BackendError(f"{doing}: the environment could not be made on the node:\n{last_lines(text)}")
+    if isinstance(error, ray_errors.OutOfMemoryError):
+        return WorkerLostError(
+            f"{doing}: the node ran out of memory, and its worker was ended. Ask for more with memory=, "
+            f"or run fewer at a time. Ray says: {_first_line(text)}",
+            original_type="OutOfMemoryError",
+        )
+    if isinstance(error, (ray_errors.ActorUnschedulableError, ray_errors.TaskUnschedulableError)):
+        return BackendError(f"{doing}: no node can ever run it: {_first_line(text)}")
+    if isinstance(error, ray_errors.GetTimeoutError):
+        return ExecutionTimeoutError(f"{doing}: not finished in time; the work goes on")
+    if isinstance(error, ray_errors.TaskCancelledError):
+        return ExecutionCancelledError(f"{doing}: it was cancelled")
+    if isinstance(
+        error,
+        (
+            ray_errors.RayActorError,
+            ray_errors.WorkerCrashedError,
+            ray_errors.NodeDiedError,
+            ray_errors.ObjectLostError,
+            ray_errors.LocalRayletDiedError,
+        ),
+    ):
+        return WorkerLostError(
+            f"{doing}: the worker died before it had answered: {_reason(text)}. Whether it had finished is not known. "
+            "An action that may be run again can say so with idempotent = True",
+            original_type=type(error).__name__,
+        )
+    if "Version mismatch" in text:
+        return BackendError(f"{doing}: {_one_line(text)}. Install the same Ray and Python minor version on both sides")
+    if isinstance(error, (ConnectionError, ray_errors.RpcError)) or "onnect" in text:
+        return BackendUnreachableError(f"{doing}: no Ray cluster answers{at}: {_first_line(text)}. {_START_ONE}")
+    return BackendError(f"{doing}: Ray failed with {type(error).__name__}: {_first_line(text)}")
+
+
+def refuse_missing_token(address: str | None = None) -> None:
+    """Raise where Ray's own client would not only fail but end this process: the token that it is to use is not there.
+
+    Args:
+        address: The cluster that is to be connected to; ``None`` where Ray may start one, and make a token for it.
+
+    Raises:
+        AuthenticationError: There is no token in any of the places.
+    """
+    mode = os.environ.get("RAY_AUTH_MODE", "").lower()
+    is_named = mode != "disabled" and os.environ.get("RAY_AUTH_TOKEN_PATH") and not os.environ.get("RAY_AUTH_TOKEN")
+    if (is_named or (mode == "token" and address is not None)) and not auth_headers():
+        raise _wants_token(f"connecting: the cluster{f' at {address}' if address else ''}")
+
+
+def _is_about_token(error: BaseException | None) -> bool:
+    for _ in range(_DEEPEST):
+        if error is None:
+            break
+        if isinstance(error, ray_errors.AuthenticationError) or _WANTS_TOKEN.search(safe_str(error)):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _wants_token(who: str) -> AuthenticationError:
+    given = "it did not take the token that was found" if auth_headers() else "none was found"
+    return AuthenticationError(f"{who} wants a token, and {given}: {WHERE_TOKENS_ARE}")
+
+
+def _reason(text: str) -> str:
+    """Return the sentence of an actor's death that says why."""
+    for mark in ("The actor died because", "Worker exit detail:", "The actor is dead because", "error_message:"):
+        if mark in text:
+            found = text[text.index(mark) :].partition("\n")[0]
+            return found.removeprefix("error_message:").strip().rstrip(".")
+    return _first_line(text).rstrip(".")
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.splitlines() if line.strip()), "it gave no reason")
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def last_lines(text: str) -> str:
+    """Return the last lines of what an installer or Ray says, indented, without the frames of tracebacks."""
+    lines: list[str] = []
+    in_frames = False
+    for line in text.replace("\\n", "\n").splitlines():
+        in_frames = bool(_FRAME.match(line)) or (in_frames and bool(_CODE.match(line)))
+        if line.strip() and not in_frames:
+            lines.append(line)
+    return "\n".join(f"  {line}" for line in lines[-_LAST_LINES:])

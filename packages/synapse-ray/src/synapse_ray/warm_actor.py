@@ -1,0 +1,71 @@
+"""The actor that stays warm between calls."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, TypeAlias
+
+import ray
+
+from synapse_core.errors import BackendError
+from synapse_core.model.outcome import Outcome
+from synapse_core.safe_text import safe_str
+from synapse_ray.action_spec import ActionSpec
+from synapse_ray.report_outbox import Report, ReportOutbox
+from synapse_ray.wire import Packed, pack_outcome
+from synapse_ray.worker import ActionRunner, WorkerSettings
+
+__all__ = ["Answer", "CallId", "WarmActor", "Work"]
+
+CallId: TypeAlias = "tuple[str, int]"
+"""Box of the calling process, and the number of the call there."""
+
+# Lists and plain types only: Ray has a quicker form for them than a pickle, and one argument costs less than seven.
+Work: TypeAlias = "list[Any]"
+"""Key of the action, the action itself the first time, kind and value of the params, job id, box, number."""
+
+Answer: TypeAlias = "list[Any]"
+"""Kind and value of the result, or else the outcome; number of reports delivered, and those that are not."""
+
+
+class WarmActor:
+    """Runs one action after another in the main thread of its process, with what it has loaded kept.
+
+    Args:
+        settings: Of the pool; they hold secrets, and this is the way by which Ray shows them nowhere.
+        dispatcher: Takes reports of calls that last.
+    """
+
+    def __init__(self, settings: WorkerSettings, dispatcher: Any) -> None:
+        self._runner = ActionRunner(settings)
+        self._specs: dict[str, ActionSpec] = {}
+        self._push = dispatcher.push
+        self._outbox = ReportOutbox(self._send)
+
+    def ready(self) -> int:
+        """Return the process id, once the constructor is done."""
+        return os.getpid()
+
+    def run(self, work: Work) -> Answer:
+        """Run one action."""
+        key, spec, kind, value, job_id, box, number = work
+        if spec is None:
+            spec = self._specs[key]
+        else:
+            self._specs[key] = spec
+        take = self._outbox.begin((box, number))
+        result: Packed | None
+        try:
+            result, outcome = self._runner.run(spec, (kind, value), job_id, take)
+        except Exception as error:  # whatever the action raised is an outcome: this is what could not be opened
+            problem = BackendError(f"action {spec.name!r} could not start on the worker: {_described(error)}")
+            result, outcome = None, pack_outcome(Outcome.of_error(problem))
+        first, rest = self._outbox.end()
+        return [*(result or (None, None)), outcome, first, rest]
+
+    def _send(self, call: CallId, first: int, reports: list[Report]) -> None:
+        ray.get(self._push.remote(call, first, reports))
+
+
+def _described(error: BaseException) -> str:
+    return f"{type(error).__name__}: {safe_str(error)}"

@@ -1,0 +1,92 @@
+"""Values as they travel within one cluster: as they are where that is safe, as data, or pickled.
+
+Ray pickles what it is given. Objects of a plugin may not go that way, for the receiving process has to attach
+the plugin before it opens them; and values of plain Python and numpy types need no other form. So every value
+crosses as one of three kinds, and `unpack` tells them apart.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
+from typing import Any, TypeAlias
+from uuid import UUID
+
+from synapse_core.model.outcome import Outcome
+from synapse_core.model.tagged import UnencodableError, decode, encode
+from synapse_core.safe_text import safe_str
+
+__all__ = ["Packed", "is_plain", "pack", "pack_outcome", "unpack", "unpack_outcome"]
+
+Packed: TypeAlias = "tuple[str, Any]"
+"""How a value was packed (``plain``, ``data`` or ``pickle``), and what it became."""
+
+_ATOMS = frozenset(
+    {
+        type(None), bool, int, float, complex, str, bytes, date, datetime, time, timedelta, timezone,
+        Decimal, UUID, pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath,
+    }
+)  # fmt: skip
+_DEEPEST = 100
+
+
+def pack(value: Any) -> Packed:
+    """Return `value` in a form that any process of the cluster can open with `unpack`.
+
+    Raises:
+        TypeError: It has no form as data, and cannot be pickled either.
+    """
+    if is_plain(value):
+        return "plain", value
+    try:
+        return "data", encode(value)
+    except UnencodableError as unencodable:
+        from ray import cloudpickle  # importing Ray takes half a second, and most values need none of it
+
+        try:
+            return "pickle", cloudpickle.dumps(value)  # type: ignore[no-untyped-call]
+        except Exception as unpicklable:  # pickling runs the user's code
+            raise TypeError(f"{unencodable}, and pickling it fails: {safe_str(unpicklable)}") from unpicklable
+
+
+def unpack(packed: Packed) -> Any:
+    """Return what `pack` was given."""
+    kind, value = packed
+    if kind == "plain":
+        return value
+    if kind == "data":
+        return decode(value)
+    from ray import cloudpickle
+
+    return cloudpickle.loads(value)
+
+
+def pack_outcome(outcome: Outcome) -> dict[str, Any]:
+    """Return an outcome as plain types; within the cluster only, for it may hold a pickle."""
+    error = None if outcome.error is None else outcome.error.to_dict()
+    return {"value": outcome.value, "stand_in": outcome.stand_in, "pickled": outcome.pickled, "error": error}
+
+
+def unpack_outcome(packed: dict[str, Any]) -> Outcome:
+    """Read what `pack_outcome` wrote."""
+    pickled = packed["pickled"]
+    if pickled is None:
+        return Outcome.from_dict(packed)
+    return Outcome(value=packed["value"], pickled=pickled)
+
+
+def is_plain(value: Any, depth: int = 0) -> bool:
+    """Say whether Ray's pickle opens `value` anywhere, exactly as it is; no subclass, nothing of a user's."""
+    kind = type(value)
+    if kind in _ATOMS:
+        return not isinstance(value, (datetime, time)) or value.tzinfo is None or type(value.tzinfo) is timezone
+    if depth > _DEEPEST:  # it may contain itself; `encode` says so
+        return False
+    if kind is dict:
+        return all(is_plain(key, depth + 1) and is_plain(item, depth + 1) for key, item in value.items())
+    if kind in (list, tuple, set, frozenset):
+        return all(is_plain(item, depth + 1) for item in value)
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and kind is numpy.ndarray and value.dtype.isbuiltin == 1 and not value.dtype.hasobject

@@ -1,0 +1,385 @@
+"""The pool behind the executor: warm, shared by threads, tasks and copies, replaced when it dies, gone in the end."""
+
+import os
+import pickle
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import ray
+
+from synapse_core.actions import action
+from synapse_core.errors import BackendError, ExecutionError, WorkerLostError
+from synapse_core.ports.events import RecordingSink
+from synapse_core.resolution import resolve_action
+from synapse_ray.actor_executor import RayActorExecutor
+from synapse_testing import actions
+from synapse_testing.waiting import wait_for_file
+
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("connected_ray")]
+
+MakeExecutor = Callable[..., RayActorExecutor]
+
+
+@pytest.fixture
+def make_executor() -> Iterator[MakeExecutor]:
+    made: list[RayActorExecutor] = []
+
+    def make(**options: Any) -> RayActorExecutor:
+        # An environment of its own, so that no other test shares the pool.
+        options.setdefault("env", {"TEST": f"{time.time_ns()}"})
+        made.append(RayActorExecutor(**options))
+        return made[-1]
+
+    yield make
+    for executor in made:
+        executor.shutdown()
+
+
+def pid_of(executor: RayActorExecutor) -> int:
+    pid: int = executor.execute(actions.describes_context)["pid"]
+    return pid
+
+
+def living_actors(job_id: str | None = None) -> list[str]:
+    """Return the classes of the living actors of this process's connection."""
+    from ray.util.state import list_actors
+
+    mine = job_id or ray.get_runtime_context().get_job_id()
+    found = list_actors(filters=[("job_id", "=", mine)], limit=10_000, raise_on_missing_output=False)
+    return sorted(actor.class_name for actor in found if actor.state != "DEAD")
+
+
+def until(condition: Callable[[], bool], seconds: float = 30) -> None:
+    give_up = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < give_up, "it did not happen in time"
+        time.sleep(0.05)
+
+
+# -- warm --------------------------------------------------------------------------------------
+
+
+def test_an_exception_leaves_the_actor_warm(make_executor: MakeExecutor) -> None:
+    executor = make_executor()
+    pid = pid_of(executor)
+    for failing in (actions.raises, actions.raises_base_exception, actions.exits):
+        with pytest.raises(ExecutionError):
+            executor.execute(failing, {"code": 3})
+        assert pid_of(executor) == pid
+
+
+def test_the_constructor_does_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.9:1")
+    executor = RayActorExecutor(num_actors=7, num_gpus=100)
+    executor.shutdown()
+    executor.shutdown()
+
+
+def test_arguments_are_checked() -> None:
+    with pytest.raises(ValueError, match="num_actors has to be 1 or more"):
+        RayActorExecutor(num_actors=0)
+    with pytest.raises(TypeError, match="num_actors has to be a whole number"):
+        RayActorExecutor(num_actors=2.5)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="Did you mean 'num_actors'"):
+        RayActorExecutor(num_actor=2)  # type: ignore[call-arg]
+
+
+# -- at once -----------------------------------------------------------------------------------
+
+
+def all_meet(run: Callable[[dict[str, Any]], Any], folder: Path, count: int) -> list[Any]:
+    """Run calls that end only when all of them have begun."""
+    files = [str(folder / f"started-{n}") for n in range(count)]
+    with ThreadPoolExecutor(count) as threads:
+        calls = [
+            threads.submit(run, {"started": mine, "release": files[(n + 1) % count], "answer": n, "patience": 60})
+            for n, mine in enumerate(files)
+        ]
+        return [call.result(timeout=90) for call in calls]
+
+
+def test_calls_of_threads_run_at_once(make_executor: MakeExecutor, tmp_path: Path) -> None:
+    executor = make_executor(num_actors=4)
+    answers = all_meet(lambda params: executor.execute(actions.waits_for_file, params), tmp_path, 4)
+    assert answers == [0, 1, 2, 3]
+
+
+def test_many_threads_share_few_actors(make_executor: MakeExecutor) -> None:
+    executor = make_executor(num_actors=2)
+    with ThreadPoolExecutor(16) as threads:
+        calls = [threads.submit(executor.execute, actions.adds, {"left": n}) for n in range(64)]
+        assert [call.result(timeout=60) for call in calls] == [n + 1 for n in range(64)]
+        pids = {threads.submit(pid_of, executor).result(timeout=60) for _ in range(16)}
+    assert len(pids) <= 2
+
+
+@pytest.mark.timeout(120)
+def test_tasks_share_the_actors_and_scale(make_executor: MakeExecutor, tmp_path: Path) -> None:
+    executor = make_executor(num_actors=4)
+    files = [str(tmp_path / f"started-{n}") for n in range(4)]
+    action_cls = actions.waits_for_file
+
+    @ray.remote(num_cpus=2)  # four of them occupy all eight CPUs
+    def run_one(params: dict[str, Any]) -> Any:
+        return executor.execute(action_cls, params)
+
+    params_list = [
+        {"started": mine, "release": files[(n + 1) % 4], "answer": n, "patience": 60} for n, mine in enumerate(files)
+    ]
+    futures = [run_one.remote(p) for p in params_list]
+    assert ray.get(futures, timeout=90) == [0, 1, 2, 3]
+    assert executor.execute(actions.adds, {"left": 1}) == 2  # its owner uses it too
+
+
+@pytest.mark.timeout(120)
+def test_tasks_with_resources_of_the_actors_do_not_deadlock(make_executor: MakeExecutor) -> None:
+    executor = make_executor(num_actors=2, num_cpus=1)
+
+    @ray.remote(num_cpus=1)
+    def run_one(n: int) -> Any:
+        return executor.execute(actions.adds, {"left": n})
+
+    assert ray.get([run_one.remote(n) for n in range(20)], timeout=90) == [n + 1 for n in range(20)]
+
+
+@pytest.mark.timeout(120)
+def test_a_task_that_dies_gives_its_actor_back(make_executor: MakeExecutor, tmp_path: Path) -> None:
+    executor = make_executor(num_actors=1)
+    started = tmp_path / "started"
+
+    @ray.remote(max_retries=0)
+    def die_with_actor() -> Any:
+        lender = executor._lender_for(executor._preparer.prepare(actions.adds))
+        lender.borrow()
+        started.touch()
+        os._exit(1)
+
+    with pytest.raises(ray.exceptions.WorkerCrashedError):
+        ray.get(die_with_actor.remote(), timeout=60)
+    assert started.exists()
+    assert executor.execute(actions.adds, {"left": 1}) == 2
+
+
+def test_an_exception_in_a_task_is_the_actions(make_executor: MakeExecutor) -> None:
+    executor = make_executor()
+
+    @ray.remote
+    def run_one() -> Any:
+        return executor.execute(actions.raises)
+
+    with pytest.raises(ExecutionError) as caught:
+        ray.get(run_one.remote(), timeout=60)
+    assert caught.value.original_type == "OvenError"
+
+
+@pytest.mark.timeout(120)
+def test_a_fresh_executor_in_a_task_works_and_leaves_no_actor() -> None:
+    @ray.remote(num_cpus=8)
+    def inside() -> Any:
+        with RayActorExecutor(num_actors=2, num_cpus=1, env={"TEST": "inside"}) as executor:
+            return executor.execute(actions.adds, {"left": 1})
+
+    assert ray.get(inside.remote(), timeout=90) == 2
+
+
+def test_a_pickled_copy_carries_no_secret(make_executor: MakeExecutor) -> None:
+    executor = make_executor(env={"API_TOKEN": "sesame-open-4711"})
+    assert b"sesame-open-4711" not in pickle.dumps(executor)
+    copy = pickle.loads(pickle.dumps(executor))
+    assert copy.execute(actions.reads_env, {"names": ["API_TOKEN"]})["env"]["API_TOKEN"] == "sesame-open-4711"
+    copy.shutdown()
+    assert copy.execute(actions.adds, {"left": 1}) == 2
+
+
+def test_a_copy_outlives_its_pool_with_a_clear_error(make_executor: MakeExecutor) -> None:
+    executor = make_executor()
+    copy = pickle.loads(pickle.dumps(executor))
+    executor.shutdown()
+    with pytest.raises(BackendError, match="pool"):
+        copy.execute(actions.adds, {"left": 1})
+
+
+# -- dead --------------------------------------------------------------------------------------
+
+
+def test_an_actor_that_exits_is_replaced(make_executor: MakeExecutor) -> None:
+    executor = make_executor()
+    pid = pid_of(executor)
+    with pytest.raises(WorkerLostError, match="running action 'dies': the worker died"):
+        executor.execute(actions.dies)
+    assert pid_of(executor) != pid
+
+
+def test_an_actor_killed_while_idle_is_replaced(make_executor: MakeExecutor) -> None:
+    executor = make_executor()
+    pid = pid_of(executor)
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(WorkerLostError):
+        pid_of(executor)
+    assert pid_of(executor) != pid
+
+
+def test_an_actor_killed_at_work_is_replaced(make_executor: MakeExecutor, tmp_path: Path) -> None:
+    executor = make_executor()
+    pid = pid_of(executor)
+    started = tmp_path / "started"
+    with ThreadPoolExecutor(1) as threads:
+        call = threads.submit(
+            executor.execute, actions.waits_for_file, {"started": str(started), "release": str(tmp_path / "never")}
+        )
+        wait_for_file(started)
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(WorkerLostError, match="idempotent"):
+            call.result(timeout=60)
+    assert pid_of(executor) != pid
+
+
+@pytest.mark.timeout(120)
+def test_an_actor_that_dies_for_a_copy_is_replaced_by_its_owner(make_executor: MakeExecutor) -> None:
+    executor = make_executor()
+
+    @ray.remote
+    def run_both() -> Any:
+        with pytest.raises(WorkerLostError):
+            executor.execute(actions.dies)
+        return executor.execute(actions.adds, {"left": 1})
+
+    assert ray.get(run_both.remote(), timeout=90) == 2
+
+
+def test_an_idempotent_action_is_run_again(make_executor: MakeExecutor, tmp_path: Path) -> None:
+    executor = make_executor()
+    log = tmp_path / "log"
+    assert executor.execute(dies_once, {"log": str(log)}) == "done"
+    assert log.read_text() == "ran\nran\n"
+
+
+def test_an_action_is_not_run_again(make_executor: MakeExecutor, tmp_path: Path) -> None:
+    executor = make_executor()
+    log = tmp_path / "log"
+    with pytest.raises(WorkerLostError):
+        executor.execute(resolve_action(dies_once.__wrapped_plain__), {"log": str(log)})
+    assert log.read_text() == "ran\n"
+
+
+def _dies_the_first_time(params: dict[str, Any], ctx: Any) -> str:
+    path = params["log"]
+    with open(path, "a") as log:
+        log.write("ran\n")
+    with open(path) as log:
+        if len(log.readlines()) == 1:
+            os._exit(1)
+    return "done"
+
+
+def _by_value(function: Any) -> Any:
+    """Make workers get it by value: they cannot import this file."""
+    function.__module__ = "__main__"
+    return function
+
+
+plain_dies_once = _by_value(_dies_the_first_time)
+dies_once = action(idempotent=True)(_by_value(lambda params, ctx: plain_dies_once(params, ctx)))
+dies_once.__wrapped_plain__ = plain_dies_once
+
+
+# -- ends --------------------------------------------------------------------------------------
+
+
+def test_shutdown_leaves_no_actor_and_the_connection(make_executor: MakeExecutor) -> None:
+    before = living_actors()
+    executor = make_executor(num_actors=2)
+    pid_of(executor)
+    pickle.dumps(executor)
+    assert living_actors().count("WarmActor") == before.count("WarmActor") + 2
+    executor.shutdown()
+    executor.shutdown()
+    until(lambda: living_actors() == before)
+    assert ray.is_initialized()
+    assert executor.execute(actions.adds, {"left": 1}) == 2  # anew
+
+
+def test_equal_executors_share_a_pool(make_executor: MakeExecutor) -> None:
+    first, second = make_executor(env={"A": "1"}), make_executor(env={"A": "1"}, job_id="other")
+    other = make_executor(env={"A": "2"})
+    assert pid_of(first) == pid_of(second)
+    assert pid_of(other) != pid_of(first)
+    pid = pid_of(first)
+    first.shutdown()
+    assert pid_of(second) == pid
+
+
+def test_a_pool_that_nobody_shut_down_is_used_again() -> None:
+    pid = pid_of(RayActorExecutor(env={"POOL": "left"}))
+    executor = RayActorExecutor(env={"POOL": "left"})
+    assert pid_of(executor) == pid
+    executor.shutdown()
+
+
+def test_events_come_from_copies_too(make_executor: MakeExecutor, capfd: pytest.CaptureFixture[str]) -> None:
+    copy = pickle.loads(pickle.dumps(make_executor()))
+    copy.execute(actions.reports)
+    assert "half way" in capfd.readouterr().err
+
+
+def test_reports_of_many_calls_are_neither_lost_nor_doubled(make_executor: MakeExecutor) -> None:
+    sink = RecordingSink()
+    executor = make_executor(num_actors=3, sink=sink)
+
+    def run(n: int) -> None:
+        executor.execute(reports_a_lot, {"n": n})
+
+    with ThreadPoolExecutor(6) as threads:
+        list(threads.map(run, range(12)))
+    by_call: dict[int, list[int]] = {}
+    for event in sink.events:
+        call, number = event.message.split()  # type: ignore[attr-defined]
+        by_call.setdefault(int(call), []).append(int(number))
+    assert by_call == {n: list(range(300)) for n in range(12)}
+
+
+@_by_value
+def reports_a_lot(params: dict[str, Any], ctx: Any) -> None:
+    pause = threading.Event()
+    for number in range(300):
+        ctx.log_message(f"{params['n']} {number}")
+        if number % 20 == 19:
+            pause.wait(0.002 * (params["n"] % 5))
+
+
+def test_ctrl_c_stops_the_action(make_executor: MakeExecutor, tmp_path: Path) -> None:
+    executor = make_executor()
+    pid = pid_of(executor)
+    started = tmp_path / "started"
+
+    def press() -> None:
+        wait_for_file(started)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    presser = threading.Thread(target=press)
+    presser.start()
+    with pytest.raises(KeyboardInterrupt):
+        executor.execute(actions.waits_for_file, {"started": str(started), "release": str(tmp_path / "never")})
+    presser.join()
+    until(lambda: not Path(f"/proc/{pid}").exists())
+    assert pid_of(executor) != pid
+
+
+def test_requests_that_no_node_can_serve_are_named(make_executor: MakeExecutor) -> None:
+    with pytest.raises(BackendError, match=r"asks for 100 CPU, and the nearest of 1 node\(s\) has 8 CPU"):
+        make_executor(num_cpus=100).execute(actions.adds, {"left": 1})
+    with pytest.raises(BackendError, match="asks for 3 GPU"):
+        make_executor(num_gpus=3).execute(actions.adds, {"left": 1})
+
+
+def test_params_and_results_that_cannot_travel(make_executor: MakeExecutor) -> None:
+    executor = make_executor()
+    with pytest.raises(TypeError, match="pickling it fails"):
+        executor.execute(actions.describes_params, {"name": "dict", "value": threading.Lock()})
+    assert executor.execute(actions.returns_sealed).type_name == "synapse_testing.actions:Sealed"

@@ -1,0 +1,44 @@
+"""What each form of an address means."""
+
+import pytest
+
+from synapse_core.errors import BackendError
+from synapse_ray.addresses import dashboard_url, parse_address
+
+
+@pytest.fixture(autouse=True)
+def no_address_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+
+
+@pytest.mark.parametrize(
+    ("written", "kind", "text", "host", "dashboard"),
+    [
+        (None, "auto", "auto", None, None),
+        ("auto", "auto", "auto", None, None),
+        ("local", "local", "local", None, None),
+        ("head:6379", "direct", "head:6379", "head", None),
+        ("[::1]:6379", "direct", "[::1]:6379", "::1", None),
+        ("ray://head:10001", "client", "ray://head:10001", "head", "http://head:8265"),
+        ("ray://head", "client", "ray://head:10001", "head", "http://head:8265"),
+        ("ray://[::1]:10001", "client", "ray://[::1]:10001", "::1", "http://[::1]:8265"),
+        ("http://head:8265/", "http", "http://head:8265", "head", "http://head:8265"),
+        ("https://ray.example.org", "http", "https://ray.example.org", "ray.example.org", "https://ray.example.org"),
+    ],
+)
+def test_an_address_is_read(written: str, kind: str, text: str, host: str, dashboard: str) -> None:
+    address = parse_address(written)
+    assert (address.kind, address.text, address.host) == (kind, text, host)
+    assert dashboard_url(address) == dashboard
+
+
+def test_auto_means_the_environments_address_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "head:6379")
+    assert parse_address("auto").text == "head:6379"
+    assert parse_address("other:1").text == "other:1"
+
+
+@pytest.mark.parametrize("written", ["head", "head:", "head:port", "ftp://head:1", "ray://", "http://", ":6379", " "])
+def test_anything_else_is_an_error_that_shows_the_forms(written: str) -> None:
+    with pytest.raises(BackendError, match=r"HOST:PORT"):
+        parse_address(written)

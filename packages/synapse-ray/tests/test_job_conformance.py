@@ -1,0 +1,29 @@
+"""The detached jobs keep every promise of an executor, those of jobs included."""
+
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from synapse_core.ports.events import RecordingSink
+from synapse_ray import RayJobExecutor
+from synapse_testing import ExecutorConformance
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
+
+
+class TestRayJobExecutor(ExecutorConformance):
+    capabilities = RayJobExecutor.capabilities
+    patience = 60.0
+
+    @pytest.fixture
+    def executor(self, make_executor: Callable[..., RayJobExecutor]) -> RayJobExecutor:
+        return make_executor()
+
+    @pytest.fixture
+    def make_executor(self, connected_ray: ModuleType) -> Callable[..., RayJobExecutor]:
+        def make(**options: Any) -> RayJobExecutor:
+            return RayJobExecutor(**{"sink": RecordingSink(), **options})
+
+        return make

@@ -1,0 +1,30 @@
+"""The Jobs API executor keeps every promise of an executor that takes work over."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar
+
+import pytest
+
+from synapse_core.ports.executor import Capabilities
+from synapse_ray.capabilities import JOBS_API_CAPABILITIES
+from synapse_ray.jobs_api.executor import RayJobsApiExecutor
+from synapse_testing import ExecutorConformance
+from synapse_testing.ray_cluster import RayCluster
+
+
+class TestJobsApiExecutor(ExecutorConformance):
+    """Every promise, on a real cluster and over real HTTP."""
+
+    patience: ClassVar[float] = 90.0
+    capabilities: ClassVar[Capabilities] = JOBS_API_CAPABILITIES
+
+    @pytest.fixture
+    def executor(self, ray_cluster: RayCluster) -> Iterator[RayJobsApiExecutor]:
+        executor = RayJobsApiExecutor(dashboard_address=ray_cluster.dashboard_url)
+        yield executor
+        executor.shutdown()
+
+    @pytest.fixture(autouse=True)
+    def elsewhere(self, ray_cluster: RayCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+        options: Mapping[str, Any] = {"dashboard_address": ray_cluster.dashboard_url}
+        monkeypatch.setattr(type(self), "options_elsewhere", options)

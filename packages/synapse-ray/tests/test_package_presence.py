@@ -1,0 +1,139 @@
+"""Uploaded code is there whenever a worker is made: also when it had been collected, and its node was lost."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synapse_ray.ray_internals import control_store
+from synapse_testing.plugin_fixtures import write_plugin
+from synapse_testing.ray_cluster import RayCluster
+from synapse_testing.ray_processes import poll
+
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
+
+PATIENCE = 120.0
+PIN_SECONDS = "2"
+PINNED_FOR = {"RAY_RUNTIME_ENV_TEMPORARY_REFERENCE_EXPIRATION_S": PIN_SECONDS}
+
+# Runs an action whenever it is asked to, in a mode of its choice, with executors that stay.
+DRIVER = """
+import json, sys
+from synapse_core.errors import PluginError
+from synapse_ray import RayActorExecutor, RayJobExecutor, RayJobsApiExecutor
+
+folder, address, dashboard = sys.argv[1:]
+executors = {
+    "task": RayActorExecutor(ray_address=address, working_dir=folder, num_cpus=1),
+    "ray-job": RayJobExecutor(ray_address=address, working_dir=folder, num_cpus=1),
+    "job": RayJobsApiExecutor(dashboard_address=dashboard, working_dir=folder, num_cpus=1),
+}
+for line in sys.stdin:
+    try:
+        found = executors[line.strip()].execute("versioned:look", {})
+    except PluginError as error:
+        found = f"{type(error).__name__}: {error}"
+    except BaseException as error:
+        found = f"RAW {type(error).__name__}: {error}"
+    print("answer " + json.dumps(found), flush=True)
+"""
+
+LOOK = """
+import os
+import ray
+
+VERSION = {version}
+
+
+def look(params, ctx):
+    return [VERSION, ray.get_runtime_context().get_node_id() if ray.is_initialized() else ""]
+"""
+
+
+class Driver:
+    """A user's process with one executor for each mode."""
+
+    def __init__(self, cluster: RayCluster, folder: Path) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-c", DRIVER, str(folder), cluster.address, cluster.dashboard_url],
+            env={**os.environ, **cluster.environment, **PINNED_FOR},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, mode: str) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(mode + "\n")
+        self._process.stdin.flush()
+        for line in self._process.stdout:
+            if line.startswith("answer "):
+                return json.loads(line.removeprefix("answer "))
+        raise AssertionError("the process has ended")
+
+    def close(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[RayCluster]:
+    """Give a cluster that collects code two seconds after its upload, with a head that runs no work."""
+    with RayCluster(num_cpus=0, num_gpus=0, env=PINNED_FOR) as cluster:
+        yield cluster
+
+
+def packages(cluster: RayCluster) -> set[str]:
+    """Return the names of the packages of code that the cluster holds."""
+    keys = control_store(cluster.address).internal_kv_keys(b"gcs://", None)
+    return {key.decode() for key in keys if b"secret" not in key}
+
+
+def test_code_survives_its_collection_and_the_loss_of_its_node(cluster: RayCluster, tmp_path: Path) -> None:
+    folder = write_plugin(tmp_path / "versioned", {"versioned.py": LOOK.format(version=1)})
+    first = cluster.add_node(num_cpus=1, memory=2 * 2**30)
+    driver = Driver(cluster, folder)
+    try:
+        version, node = driver.run("task")
+        assert (version, node) == (1, first.node_id)
+        uploaded = packages(cluster)
+        assert len(uploaded) == 1
+
+        second = cluster.add_node(num_cpus=1, memory=2 * 2**30)
+        first.kill()
+        cluster.wait_until_dead(first)
+        # Nobody refers to it any more, and the pin has passed: the cluster has forgotten it.
+        assert poll(lambda: not packages(cluster), PATIENCE), packages(cluster)
+
+        found = driver.run("task")
+        if isinstance(found, str):  # the call that was on its way to the dead actor
+            assert found.startswith("WorkerLostError"), found
+            found = driver.run("task")
+        assert found == [1, second.node_id]
+        assert packages(cluster) == uploaded
+        third = cluster.add_node(num_cpus=1, memory=2 * 2**30)
+        assert driver.run("ray-job")[0] == 1
+        assert driver.run("job")[0] == 1
+        assert packages(cluster) == uploaded
+
+        # The same files at a later time are the same package.
+        time.sleep(1.1)  # at most once a second the folder is looked at
+        os.utime(folder / "versioned.py")
+        assert [driver.run(mode)[0] for mode in ("task", "ray-job", "job")] == [1, 1, 1]
+        assert packages(cluster) == uploaded
+
+        # An edit is picked up by the first call that starts more than one second later, by warm actors too.
+        (folder / "versioned.py").write_text(LOOK.format(version=2))
+        time.sleep(1.1)
+        assert [driver.run(mode)[0] for mode in ("task", "ray-job", "job")] == [2, 2, 2]
+        assert len(packages(cluster) - uploaded) == 1
+        third.kill()
+    finally:
+        driver.close()

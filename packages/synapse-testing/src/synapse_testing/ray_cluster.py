@@ -1,0 +1,396 @@
+"""A real Ray cluster for tests, started through Ray's own command line.
+
+Ray is not imported here: the nodes are processes of `ray start`, each in a session of its own, and they are asked over
+the dashboard's HTTP. Addresses of the loopback network stand for machines: the head is 127.0.0.2, the next nodes
+127.0.0.3 and on (Ray replaces 127.0.0.1 by the address of the network card).
+"""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from synapse_testing.ray_processes import (
+    bytecode_environment,
+    claim_ports,
+    inherited_environment,
+    kill_session,
+    node_ports,
+    poll as _poll,
+    processes_of as _processes_of,
+    require_free,
+    watchdog_command,
+)
+
+__all__ = ["RayCluster", "RayNode"]
+
+PATIENCE = 120.0
+_GIB = 2**30
+
+# A lost node is noticed after about three seconds rather than fifteen; and the first driver does not start one worker
+# per logical CPU, of which a test's cluster has more than the machine has real ones.
+_SYSTEM_CONFIG = {
+    "health_check_initial_delay_ms": 1000,
+    "health_check_period_ms": 500,
+    "prestart_worker_first_driver": False,
+}
+
+# Numbers for a Prometheus that no test has; they cost a tenth of the start.
+_NODE_ENVIRONMENT = {"RAY_DISABLE_DOCKER_CPU_WARNING": "1", "RAY_enable_metrics_collection": "0"}
+
+
+class RayCluster:
+    """A Ray cluster of this machine's processes, for the length of a ``with`` block.
+
+    It ends with the block, with the interpreter, and also when the process that started it is killed.
+
+    Args:
+        num_cpus: Logical CPUs of the head. They may be more than the machine has.
+        num_gpus: Logical GPUs of the head. No card is needed.
+        memory: Logical memory of the head, in bytes.
+        auth: ``token`` makes a token for the cluster, and requests without it are refused.
+        python: The interpreter whose Ray is started.
+        env: Variables for every process of the cluster, over this process's own.
+        resources: Custom resources of the head.
+        system_config: Ray's internal settings, over those that make the cluster quick to notice a lost node.
+        port: The port of the control store; a free one unless given.
+
+    Example:
+        ::
+
+            with RayCluster(num_cpus=4) as cluster:
+                node = cluster.add_node(num_cpus=2)
+                subprocess.run([sys.executable, "train.py"], env={**os.environ, **cluster.environment})
+                node.kill()
+    """
+
+    def __init__(
+        self,
+        *,
+        num_cpus: int = 8,
+        num_gpus: int = 2,
+        memory: int = 32 * _GIB,
+        auth: Literal["disabled", "token"] = "disabled",
+        python: str | os.PathLike[str] = sys.executable,
+        env: Mapping[str, str] | None = None,
+        resources: Mapping[str, float] | None = None,
+        system_config: Mapping[str, Any] | None = None,
+        port: int | None = None,
+    ) -> None:
+        self.auth = auth
+        self.token = secrets.token_hex(16) if auth == "token" else None
+        self.head: RayNode | None = None
+        self.nodes: list[RayNode] = []
+        self._python = os.fspath(python)
+        self._env = dict(env or {})
+        self._options = _resource_options(num_cpus, num_gpus, memory, resources)
+        self._options["system-config"] = json.dumps({**_SYSTEM_CONFIG, **(system_config or {})})
+        self._port = port
+        self._folder: Path | None = None
+        self._owner = os.getpid()
+        self._hosts = 1
+        self._lock = threading.Lock()
+
+    def __enter__(self) -> RayCluster:
+        """Start it."""
+        return self.start()
+
+    def __exit__(self, *_: object) -> None:
+        """Stop it."""
+        self.stop()
+
+    @property
+    def address(self) -> str:
+        """Where drivers connect: ``127.0.0.2:PORT``."""
+        return f"{self._head.ip}:{self._head.ports['port']}"
+
+    @property
+    def client_address(self) -> str:
+        """Where Ray Client connects: ``ray://127.0.0.2:PORT``."""
+        return f"ray://{self._head.ip}:{self._head.ports['ray-client-server-port']}"
+
+    @property
+    def dashboard_url(self) -> str:
+        """Where jobs are submitted and states are asked: ``http://127.0.0.2:PORT``."""
+        return f"http://{self._head.ip}:{self._head.ports['dashboard-port']}"
+
+    @property
+    def session_dir(self) -> Path:
+        """The folder with the cluster's sockets and logs."""
+        return (self._temp_dir / "session_latest").resolve()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables with which another process finds the cluster and is let in."""
+        return {"RAY_ADDRESS": self.address, **self._client_environment()}
+
+    def start(self) -> RayCluster:
+        """Start the head and return when its dashboard answers.
+
+        Raises:
+            RuntimeError: It does not answer, with the end of what it wrote.
+        """
+        if self.head is not None:
+            return self
+        self._folder = Path(
+            tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+        )  # short: paths of sockets end at 107 characters
+        if self.token:
+            token_file = self._folder / "token"
+            token_file.touch(0o600)
+            token_file.write_text(self.token)
+        atexit.register(self.stop)
+        try:
+            self.head = self._start_node(
+                {**self._options, "head": ""}, fixed={"port": self._port} if self._port else {}
+            )
+            self._await(self.head, lambda: self._get("/api/version") and self.nodes_alive())
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """End every process of the cluster and remove its folder. Doing it again does nothing."""
+        if os.getpid() != self._owner:  # a fork of the process, which runs its atexit functions too
+            return
+        with self._lock:
+            nodes, self.nodes = self.nodes, []
+            for node in reversed(nodes):
+                node.kill()
+            if self._folder is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
+            self.head = self._folder = None
+        atexit.unregister(self.stop)
+
+    def add_node(
+        self,
+        *,
+        num_cpus: int = 1,
+        num_gpus: int = 0,
+        memory: int = 4 * _GIB,
+        resources: Mapping[str, float] | None = None,
+        wait: bool = True,
+    ) -> RayNode:
+        """Start one more node, and with `wait` return when the cluster counts it.
+
+        Raises:
+            RuntimeError: The cluster does not count it in time, with the end of what it wrote.
+        """
+        options = _resource_options(num_cpus, num_gpus, memory, resources)
+        node = self._start_node({**options, "address": self.address})
+        if wait:
+            node.wait_until_alive()
+        return node
+
+    def nodes_alive(self) -> list[str]:
+        """Return the ids of the nodes that the cluster believes alive."""
+        return [node["node_id"] for node in self.node_states() if node["state"] == "ALIVE"]
+
+    def node_states(self) -> list[dict[str, Any]]:
+        """Return what the cluster knows of each of its nodes, the lost ones too.
+
+        Raises:
+            urllib.error.URLError: The dashboard does not answer, or refuses.
+        """
+        answer = self._get("/api/v0/nodes?limit=1000&detail=0")
+        states: list[dict[str, Any]] = answer["data"]["result"]["result"]
+        return states
+
+    def wait_until_dead(self, node: RayNode, patience: float = PATIENCE) -> None:
+        """Return when the cluster has noticed that it lost `node`.
+
+        Raises:
+            TimeoutError: It has not, after `patience` seconds.
+        """
+        if not _poll(lambda: node.node_id not in self.nodes_alive(), patience):
+            raise TimeoutError(f"waited {patience:g} s, and the cluster still counts {node.ip} as alive")
+
+    @property
+    def _head(self) -> RayNode:
+        if self.head is None:
+            raise RuntimeError("the cluster does not run: call start(), or use it in a with block")
+        return self.head
+
+    @property
+    def _temp_dir(self) -> Path:
+        if self._folder is None:
+            raise RuntimeError("the cluster does not run: call start(), or use it in a with block")
+        return self._folder
+
+    def _client_environment(self) -> dict[str, str]:
+        found = {
+            **bytecode_environment(),
+            "RAY_AUTH_MODE": self.auth,
+            "RAY_USAGE_STATS_ENABLED": "0",
+            # Under `uv run pytest`, Ray would send the working folder and rebuild its environment for every worker.
+            "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",
+        }
+        return {**found, "RAY_AUTH_TOKEN_PATH": str(self._temp_dir / "token")} if self.token else found
+
+    def _start_node(self, options: Mapping[str, str], fixed: Mapping[str, int] | None = None) -> RayNode:
+        with self._lock:
+            self._hosts += 1
+            ip = f"127.0.0.{self._hosts}"
+        fixed = fixed or {}
+        require_free(ip, 0, *fixed.values())
+        claim = claim_ports()
+        first = claim.getsockname()[1]
+        is_head = "head" in options
+        ports = {**node_ports(first, is_head), **fixed}
+        every_option = {
+            **options,
+            **{name: str(port) for name, port in ports.items()},
+            "node-ip-address": ip,
+            "min-worker-port": str(first + 10),
+            "max-worker-port": str(first + 99),
+            "object-store-memory": str(256 * 2**20),
+            "disable-usage-stats": "",
+            "block": "",
+        }
+        # One of its own for each: in a shared one, nodes that start together take the same name for their sockets.
+        every_option["temp-dir"] = str(self._temp_dir if is_head else self._temp_dir / f"node-{ip.rpartition('.')[2]}")
+        if is_head:
+            every_option["dashboard-host"] = ip
+        command = [self._python, "-m", "ray.scripts.scripts", "start"]
+        command += [f"--{name}={value}" if value else f"--{name}" for name, value in every_option.items()]
+        env = {**inherited_environment(), **_NODE_ENVIRONMENT, **self._client_environment(), **self._env}
+        node = RayNode(self, ip, ports, command, env, claim, self._temp_dir)
+        self.nodes.append(node)
+        return node
+
+    def _await(self, node: RayNode, answered: Callable[[], object]) -> None:
+        def settled() -> bool:
+            if node.exit_code() is not None:
+                return True
+            with contextlib.suppress(urllib.error.URLError, OSError, ValueError, KeyError):
+                return bool(answered())
+            return False
+
+        in_time = _poll(settled, PATIENCE)
+        code = node.exit_code()
+        if not in_time or code is not None:
+            what = f"did not answer within {PATIENCE:g} s" if code is None else f"ended with exit status {code}"
+            raise RuntimeError(f"the Ray node {node.ip} {what}; the end of its log:\n{node.log_tail()}")
+
+    def _get(self, path: str) -> Any:
+        request = urllib.request.Request(self.dashboard_url + path)
+        if self.token:
+            request.add_header("Authorization", f"Bearer {self.token}")
+        # A proxy of the developer's network is not asked for an address of this machine.
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
+            return json.load(answer)
+
+
+class RayNode:
+    """One node of a `RayCluster`: the processes of one ``ray start``, in a session of their own."""
+
+    def __init__(
+        self,
+        cluster: RayCluster,
+        ip: str,
+        ports: Mapping[str, int],
+        command: list[str],
+        env: Mapping[str, str],
+        claim: socket.socket,
+        folder: Path,
+    ) -> None:
+        self.ip = ip
+        self.ports = dict(ports)
+        self._cluster = cluster
+        self._claim = claim
+        self._node_id: str | None = None
+        self._over = False
+        self._log = folder / f"{ip}.log"
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                command, env=dict(env), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+        # Its input ends when this process does.
+        self._watchdog = subprocess.Popen(
+            watchdog_command(self._process.pid, folder), stdin=subprocess.PIPE, start_new_session=True
+        )
+
+    @property
+    def pid(self) -> int:
+        """The process of ``ray start``, whose number is that of the session too."""
+        return self._process.pid
+
+    @property
+    def node_id(self) -> str | None:
+        """Ray's name of the node, None until the cluster counts it."""
+        if self._node_id is None:
+            ids = [state["node_id"] for state in self._cluster.node_states() if state["node_ip"] == self.ip]
+            self._node_id = ids[0] if ids else None
+        return self._node_id
+
+    def wait_until_alive(self) -> None:
+        """Return when the cluster counts the node.
+
+        Raises:
+            RuntimeError: It does not in time, with the end of what the node wrote. The node is killed.
+        """
+        try:
+            self._cluster._await(self, lambda: self.node_id in self._cluster.nodes_alive())
+        except BaseException:
+            self.kill()
+            raise
+
+    def exit_code(self) -> int | None:
+        """Return how ``ray start`` ended, None while it runs."""
+        return self._process.poll()
+
+    def processes(self) -> set[int]:
+        """Return the ids of the node's living processes."""
+        return _processes_of(self._process.pid)
+
+    def log_tail(self, lines: int = 30) -> str:
+        """Return the end of what ``ray start`` wrote."""
+        return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
+
+    def kill(self) -> None:
+        """Lose the node as if its machine were switched off: every process is killed at once."""
+        if self._over:  # its number may be another process's by now
+            return
+        kill_session(self._process.pid)
+        self._process.wait()
+        self._watchdog.kill()
+        self._watchdog.wait()
+        if self._watchdog.stdin is not None:
+            self._watchdog.stdin.close()
+        self._claim.close()
+        self._over = True
+
+    def stop(self, patience: float = 40.0) -> None:
+        """End the node as an operator does: it takes leave first, and its tasks have 30 s to end."""
+        if self._over:
+            return
+        self._process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(patience)
+        self.kill()
+
+
+def _resource_options(
+    num_cpus: int, num_gpus: int, memory: int, resources: Mapping[str, float] | None
+) -> dict[str, str]:
+    return {
+        "num-cpus": str(num_cpus),
+        "num-gpus": str(num_gpus),
+        "memory": str(memory),
+        "resources": json.dumps(dict(resources or {})),
+    }

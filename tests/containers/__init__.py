@@ -1,0 +1,1 @@
+"""Ray in containers, and the client outside of them."""
