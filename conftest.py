@@ -16,6 +16,16 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["SYNAPSE_CACHE_DIR"] = folder.name
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave what only the long campaign has the time for to it: `.ci/full` sets the variable."""
+    if os.environ.get("SYNAPSE_CAMPAIGN"):
+        return
+    left = [item for item in items if item.get_closest_marker("campaign")]
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if not item.get_closest_marker("campaign")]
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Fail a run in CI that skipped something: there, everything that a test needs is to be installed."""
     reporter = session.config.pluginmanager.get_plugin("terminalreporter")

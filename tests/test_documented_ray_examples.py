@@ -452,32 +452,45 @@ def test_fractions_of_a_gpu_share_one(plugin: SimpleNamespace, closing: Any, tmp
     assert len(one) == 1
 
 
+PLUGINS_OWN = "action_cls = PluginDiscovery.from_path(sys.argv[1]).get_action_class('train')"
+SCRIPTS_OWN = """
+class action_cls(BaseAction):
+    def execute(self):
+        time.sleep(self.params['seconds'])
+        return {'epochs': self.params['epochs'], 'pid': os.getpid()}
+"""
+
+
 @pytest.mark.ray
-def test_parallel_execution_with_actors(plugin: SimpleNamespace, run_script: Any, connected_ray: ModuleType) -> None:
+@pytest.mark.parametrize("action", [PLUGINS_OWN, SCRIPTS_OWN], ids=["a plugin's class", "a class of the script"])
+def test_parallel_execution_with_actors(
+    action: str, plugin: SimpleNamespace, run_script: Any, connected_ray: ModuleType
+) -> None:
     """As written, in a process of its own, under a time limit; afterwards no actor is left."""
     before = living_actors()
     done = run_script(
-        """
-        import sys, time
-        from synapse_sdk.plugins.discovery import PluginDiscovery
-        from synapse_sdk.plugins.executors.ray import RayActorExecutor
-        action_cls = PluginDiscovery.from_path(sys.argv[1]).get_action_class('train')
-        params_list = [{'epochs': n, 'seconds': 0.5} for n in range(8)]
+        f"""
+import os, sys, time
+from synapse_sdk.plugins.action import BaseAction
+from synapse_sdk.plugins.discovery import PluginDiscovery
+from synapse_sdk.plugins.executors.ray import RayActorExecutor
+{action}
+params_list = [{{'epochs': n, 'seconds': 0.5}} for n in range(8)]
 
-        import ray
+import ray
 
-        executor = RayActorExecutor(num_actors=4)
+executor = RayActorExecutor(num_actors=4)
 
-        @ray.remote
-        def run_one(params):
-            return executor.execute(action_cls, params)
+@ray.remote
+def run_one(params):
+    return executor.execute(action_cls, params)
 
-        futures = [run_one.remote(p) for p in params_list]
-        results = ray.get(futures)
+futures = [run_one.remote(p) for p in params_list]
+results = ray.get(futures)
 
-        assert [result['epochs'] for result in results] == list(range(8)), results
-        print(len({result['pid'] for result in results}))
-        """,
+assert [result['epochs'] for result in results] == list(range(8)), results
+print(len({{result['pid'] for result in results}}))
+""",
         plugin.path,
         timeout=PATIENCE,
     )

@@ -36,6 +36,8 @@ _AGENT_PORTS = {
     "runtime-env-agent-port": 52367,
     "metrics-export-port": 52368,
 }
+# A node is twenty processes; by default all of them together weigh as much as one of the host's.
+_CPU_SHARES = 10 * 1024
 # A lost node is noticed after about three seconds rather than fifteen.
 _SYSTEM_CONFIG = {
     "health_check_initial_delay_ms": 1000,
@@ -87,10 +89,6 @@ class RayContainers:
         """Lose a node as if its machine were switched off."""
         worker.get_wrapped_container().kill()
 
-    def wait_until_dead(self, host: str) -> None:
-        """Return when the cluster has noticed that it lost the node."""
-        self._until(lambda: host not in self.hosts_alive(), [self._head])
-
     def hosts_alive(self) -> list[str]:
         """Return the hosts' names of the nodes that the cluster believes alive."""
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -112,7 +110,7 @@ class RayContainers:
             .with_network_aliases(host)
             .with_envs(**_ENVIRONMENT)
             .with_command(command)
-            .with_kwargs(hostname=host, shm_size="1g", init=True, labels={_OWNER: str(os.getpid())})
+            .with_kwargs(hostname=host, shm_size="1g", init=True, cpu_shares=_CPU_SHARES, labels=_labels())
         )
 
     def _until(self, done: Callable[[], bool], containers: list[DockerContainer]) -> None:
@@ -136,7 +134,11 @@ def _has_ended(container: DockerContainer) -> bool:
 
 def new_network() -> Network:
     """Return a network for one cluster, to be used as a context manager."""
-    return Network(docker_network_kw={"labels": {_OWNER: str(os.getpid())}})
+    return Network(docker_network_kw={"labels": _labels()})
+
+
+def _labels() -> dict[str, str]:
+    return {_OWNER: str(os.getpid())}
 
 
 def remove_leftovers(client: docker.DockerClient) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from synapse_core.actions import BaseAction
 from synapse_core.discovery import PluginDiscovery
-from synapse_core.loading import find_plugin_home, load_plugin_code
+from synapse_core.loading import find_plugin_home, load_plugin_code, loaded_plugin_folders
 
 
 @pytest.fixture
@@ -50,6 +50,19 @@ def test_another_process_with_a_copy_of_the_folder_gives_the_class_the_same_name
     command = [sys.executable, "-c", code, str(copy), home.code, home.entrypoint]
     there = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     assert there == train.__module__
+
+
+def test_a_home_knows_its_copies(folder: Path, tmp_path: Path) -> None:
+    home = find_plugin_home(PluginDiscovery.from_path(folder).get_action_class("train"))
+    assert home is not None
+    copy = tmp_path / "a-copy"
+    shutil.copytree(folder, copy)
+    assert home.is_in(folder)
+    assert home.is_in(copy)
+    (copy / "plugin" / "more.py").write_text("")
+    assert not home.is_in(copy)
+    assert not home.is_in(tmp_path / "missing")
+    assert str(folder) in loaded_plugin_folders()
 
 
 def test_what_no_plugin_has_is_at_home_nowhere(folder: Path) -> None:

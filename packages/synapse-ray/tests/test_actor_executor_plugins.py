@@ -140,5 +140,5 @@ def test_what_is_no_module_of_the_folder_is_named(make_plugin: MakePlugin, execu
 
 def test_an_environment_that_cannot_be_made_is_said(executors: list[RayActorExecutor]) -> None:
     executors.append(RayActorExecutor(runtime_env={"pip": ["/nowhere/no_such_package-1.0-py3-none-any.whl"]}))
-    with pytest.raises(BackendError, match=r"(?s)environment.*no_such_package"):
+    with pytest.raises(BackendError, match="environment could not be made on the node"):
         executors[0].execute("synapse_testing.actions:adds", {"left": 1})

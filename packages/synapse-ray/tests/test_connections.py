@@ -17,7 +17,7 @@ from synapse_testing.waiting import wait_for_file
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
-PATIENCE = 120.0
+PATIENCE = 200.0
 
 BEGIN = """
 import json, os, sys, time

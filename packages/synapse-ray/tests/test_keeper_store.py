@@ -14,9 +14,9 @@ from synapse_ray.keeper.bell import Bell
 from synapse_ray.keeper.files import JobFiles
 from synapse_ray.keeper.log_lines import LogLines, reports_of
 from synapse_ray.keeper.records import About, actor_name
-from synapse_ray.names import check_job_id
 from synapse_ray.keeper.store import JobStore
 from synapse_ray.keeper.worker_link import LogSender, log_line
+from synapse_ray.names import check_job_id
 
 ABOUT = About("train", keep_for=60.0, submitter="host:1")
 

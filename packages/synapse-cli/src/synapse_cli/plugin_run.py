@@ -59,7 +59,9 @@ def _number(ctx: click.Context, parameter: click.Parameter, value: float | None)
 )
 @click.option("--job-id", metavar="ID", help="Identity of the execution (modes with jobs: the job's id).")
 @click.option("--detach", is_flag=True, help="Print the job id and leave the job alone (modes that submit).")
-@click.option("--start-ray", is_flag=True, default=None, help="Start a Ray cluster where none is running (job, ray-job).")
+@click.option(
+    "--start-ray", is_flag=True, default=None, help="Start a Ray cluster where none is running (job, ray-job)."
+)
 @click.option("--ray-address", metavar="ADDRESS", help="Ray cluster (Ray modes).  [default: auto]")
 @click.option("--gpus", "num_gpus", type=float, callback=_number, help="GPUs to request (Ray modes), fractions too.")
 @click.option("--cpus", "num_cpus", type=float, callback=_number, help="CPUs to request (Ray modes), fractions too.")

@@ -10,7 +10,7 @@ from typing import Any
 
 from synapse_core.entrypoint import import_entrypoint
 from synapse_core.errors import ActionLoadError, BackendError
-from synapse_core.loading import find_plugin_home, load_plugin_code
+from synapse_core.loading import PluginHome, find_plugin_home, load_plugin_code
 from synapse_core.resolution import ResolvedAction, resolve_action
 from synapse_core.safe_text import safe_str
 
@@ -53,7 +53,7 @@ def spec_of(action: ResolvedAction, working_dir: Path | None) -> tuple[ActionSpe
     if action.plugin is not None and action.plugin.folder is not None and action.entrypoint is not None:
         code, folder, entrypoint = action.plugin.code, action.plugin.folder, action.entrypoint
     if folder is not None:
-        shipped = _same_or_raise(Path(folder), working_dir, action.name)
+        shipped = _same_or_raise(Path(folder), working_dir, action.name, home)
         return ActionSpec(action.name, entrypoint, code, idempotent=action.idempotent), shipped
     if (name := _importable_name(action.target)) is not None:
         return ActionSpec(action.name, name, idempotent=action.idempotent), working_dir
@@ -98,9 +98,11 @@ def load_action(spec: ActionSpec, folder: str | None = None) -> ResolvedAction:
     return replace(resolved, name=spec.name, idempotent=spec.idempotent)
 
 
-def _same_or_raise(folder: Path, working_dir: Path | None, name: str) -> Path:
+def _same_or_raise(folder: Path, working_dir: Path | None, name: str, home: PluginHome | None) -> Path:
     if working_dir is None or folder.resolve() == working_dir.resolve():
         return folder
+    if home is not None and home.is_in(working_dir):  # in a Ray task, say, that found a copy which a worker has
+        return working_dir
     raise BackendError(
         f"action {name!r} belongs to the plugin in {folder}, and this executor ships {working_dir}. "
         f"Make another executor with working_dir={str(folder)!r}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-import uuid
 import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from synapse_core.arguments import refuse_unknown_arguments
 from synapse_core.environment import PluginEnvironment
 from synapse_core.errors import BackendError, WorkerLostError
+from synapse_core.loading import loaded_plugin_folders
 from synapse_core.model.enums import PackageManager
 from synapse_core.ports.executor import Capabilities
 from synapse_ray.base import BaseRayExecutor
@@ -21,7 +21,7 @@ from synapse_ray.capabilities import ACTOR_CAPABILITIES
 from synapse_ray.pool_table import PoolUse
 from synapse_ray.preparation import PreparedAction, Preparer
 from synapse_ray.shared_pool import PoolTicket, attach
-from synapse_ray.warm_call import Lender, call_warm
+from synapse_ray.warm_call import Lender, call_warm, new_job_id
 from synapse_ray.worker import open_reply
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class RayActorExecutor(BaseRayExecutor):
         prepared = self._preparer.prepare(action, action_cls, entrypoint)
         work = prepared.with_params(params)
         lender = self._lender_for(prepared)
-        job_id = self._options.job_id or uuid.uuid4().hex
+        job_id = self._options.job_id or new_job_id()
         try:
             try:
                 reply = call_warm(lender, work, job_id, self._open_sink)
@@ -174,6 +174,9 @@ class RayActorExecutor(BaseRayExecutor):
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle a handle of the pool, which starts now if it has not; nothing secret travels with it."""
         if self._ticket is None:
+            if self._folder is None and len(folders := loaded_plugin_folders()) == 1:
+                # No call has said which plugin is meant, and the actors are made now: the one that is here.
+                self._folder = Path(folders[0])
             self._pool_of(self._folder)
             assert self._use is not None
             ticket = self._use.pool.share()

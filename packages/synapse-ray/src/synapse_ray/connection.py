@@ -51,6 +51,7 @@ class Connection:
         dashboard_url: Where its dashboard answers, where it has one.
         is_ours: Whether this package made it, and ends it with its last user.
         is_client: Whether it goes through Ray's client protocol.
+        is_private: Whether the cluster was started by it, and ends with it.
     """
 
     cluster_id: str
@@ -58,6 +59,7 @@ class Connection:
     dashboard_url: str | None
     is_ours: bool
     is_client: bool
+    is_private: bool = False
 
 
 def open_connection(address: str | None, *, start: bool = False) -> Connection:
@@ -183,7 +185,8 @@ def _describe(wanted: ClusterAddress, *, is_ours: bool, dashboard: str | None = 
     url = dashboard or dashboard_of_connection()
     if url is not None and "://" not in url:
         url = f"http://{url}"
-    return Connection(cluster_id_of_connection(), address, url, is_ours, is_client)
+    is_private = is_ours and wanted.kind == "local"
+    return Connection(cluster_id_of_connection(), address, url, is_ours, is_client, is_private)
 
 
 def _refuse_another(current: Connection, wanted: ClusterAddress) -> None:
@@ -191,7 +194,7 @@ def _refuse_another(current: Connection, wanted: ClusterAddress) -> None:
     if wanted.kind == "auto" or wanted.text == current.address:
         return
     if wanted.kind == "local":
-        if current.is_ours:
+        if current.is_private:
             return
         raise _another(current, "a private cluster")
     if wanted.kind == "direct":

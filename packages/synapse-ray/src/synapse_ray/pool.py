@@ -20,7 +20,7 @@ from synapse_ray.connection import close_connection, open_connection
 from synapse_ray.event_pump import EventPump
 from synapse_ray.hub import enter_hub, leave_hub
 from synapse_ray.options import RayOptions
-from synapse_ray.ray_internals import is_inside_worker, shows_worker_output
+from synapse_ray.ray_internals import connection_mark, is_inside_worker, shows_worker_output
 from synapse_ray.shared_pool import PoolTicket
 from synapse_ray.shipping import Shipment, Shipped
 from synapse_ray.slot import Slot
@@ -59,10 +59,10 @@ class ActorPool:
         self._shipment = Shipment(options, folder)
         self._connection = open_connection(options.address, start=True)
         try:
-            self._session = _session()
+            self._mark = connection_mark()
             self._inside_worker = is_inside_worker()
             self.shows_output = not shows_worker_output()
-            self._hub = enter_hub(self._session)
+            self._hub = enter_hub(str(ray.get_runtime_context().get_job_id()))
         except BaseException:
             close_connection(self._connection)
             raise
@@ -88,8 +88,10 @@ class ActorPool:
     @property
     def is_current(self) -> bool:
         """Whether its actors can be reached: the connection is the one that they were made with."""
-        return not self._is_closed and (
-            ray.is_initialized() and (self._connection.is_client or _session() == self._session)
+        return (
+            not self._is_closed
+            and self._mark is connection_mark()
+            and (not self._connection.is_client or ray.is_initialized())
         )
 
     def borrow(self) -> Slot:
@@ -270,8 +272,3 @@ class ActorPool:
         except Exception as error:  # those who wait are to hear it
             with contextlib.suppress(Exception):
                 self._hub.dispatcher.fail.remote(self.id, safe_str(error))
-
-
-def _session() -> str:
-    """Return the id of this process's connection; another one after ``ray.shutdown()`` and ``ray.init()``."""
-    return str(ray.get_runtime_context().get_job_id())

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
+import uuid
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Protocol
@@ -20,10 +22,11 @@ from synapse_ray.slot import Slot
 from synapse_ray.translation import translated
 from synapse_ray.worker import Reply
 
-__all__ = ["Lender", "call_warm"]
+__all__ = ["Lender", "call_warm", "new_job_id"]
 
 _LONG_SECONDS = 0.03  # a call that takes longer has its reports fetched while it runs
 _numbers = itertools.count(1)
+_prefix = ""
 
 
 class Lender(Protocol):
@@ -94,6 +97,20 @@ def call_warm(lender: Lender, prepared: Prepared, job_id: str, open_sink: Callab
     finally:
         pump.forget(number)
     return (None, outcome) if kind is None else ((kind, value), None)
+
+
+def new_job_id() -> str:
+    """Return an identity for one execution; asking the system for random bytes each time would cost ten times more."""
+    return f"{_prefix}{next(_numbers):012x}"
+
+
+def _take_prefix() -> None:
+    global _prefix
+    _prefix = uuid.uuid4().hex[:20]
+
+
+_take_prefix()
+os.register_at_fork(after_in_child=_take_prefix)
 
 
 @lru_cache(maxsize=256)

@@ -21,7 +21,7 @@ from synapse_ray.wire import Packed, is_plain, pack_outcome, unpack, unpack_outc
 from synapse_ray.worker_output import captured_output
 from synapse_ray.worker_report import load_reported
 
-__all__ = ["ActionRunner", "Reply", "WorkerSettings", "open_reply"]
+__all__ = ["ActionRunner", "Reply", "WorkerSettings", "open_reply", "without_secrets"]
 
 Reply: TypeAlias = "tuple[Packed | None, dict[str, Any] | None]"
 """What came of an action: its result packed, or else its outcome as plain types."""
@@ -87,7 +87,7 @@ class ActionRunner:
             result = self.call(spec, params, job_id, emit)
         except PluginError as error:
             # Arguments of the exception too: an outcome may lie on a disk of the cluster for days.
-            return None, _redacted(pack_outcome(Outcome.of_error(error)), self.secrets)
+            return None, without_secrets(pack_outcome(Outcome.of_error(error)), self.secrets)
         return _reply(result, allow_pickle)
 
     def call(self, spec: ActionSpec, params: Packed, job_id: str, emit: Callable[[dict[str, Any]], None]) -> Any:
@@ -135,19 +135,20 @@ class _Emitter:
 
     def emit(self, event: Event) -> None:
         data = event.to_dict()
-        self._emit(_redacted(data, self._secrets) if self._secrets else data)
+        self._emit(without_secrets(data, self._secrets) if self._secrets else data)
 
     def close(self) -> None:
         pass
 
 
-def _redacted(value: Any, secrets: list[str]) -> Any:
+def without_secrets(value: Any, secrets: list[str]) -> Any:
+    """Return plain data with every secret in its texts hidden, at any depth, keys included."""
     if isinstance(value, str):
         return redact(value, secrets)
     if isinstance(value, dict):
-        return {_redacted(key, secrets): _redacted(item, secrets) for key, item in value.items()}
+        return {without_secrets(key, secrets): without_secrets(item, secrets) for key, item in value.items()}
     if isinstance(value, list):
-        return [_redacted(item, secrets) for item in value]
+        return [without_secrets(item, secrets) for item in value]
     return value
 
 

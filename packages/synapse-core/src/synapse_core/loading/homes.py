@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
-from synapse_core.loading.isolation import attached
+from synapse_core.loading.isolation import all_attached, attached
+from synapse_core.loading.sources import read_sources, source_digest
 from synapse_core.private_names import PrivateName
 
-__all__ = ["PluginHome", "find_plugin_home"]
+__all__ = ["PluginHome", "find_plugin_home", "loaded_plugin_folders"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +22,17 @@ class PluginHome:
             this code and the same sources gives the same private name, so that pickles fit.
         folder: The plugin's folder on this machine.
         entrypoint: ``module:qualname``, as the plugin itself names the module.
+        digest: Of the sources that it was loaded from.
     """
 
     code: str
     folder: str
     entrypoint: str
+    digest: str
+
+    def is_in(self, folder: str | os.PathLike[str]) -> bool:
+        """Say whether `folder` holds the very sources that it was loaded from: the same folder, or a copy."""
+        return os.path.isdir(folder) and source_digest(read_sources(os.fspath(folder))) == self.digest
 
 
 def find_plugin_home(target: Any) -> PluginHome | None:
@@ -36,4 +44,9 @@ def find_plugin_home(target: Any) -> PluginHome | None:
     plugin = attached(module.partition(".")[0]) if private is not None else None
     if private is None or plugin is None:
         return None
-    return PluginHome(private.slug, plugin.folder, f"{module.partition('.')[2]}:{qualname}")
+    return PluginHome(private.slug, plugin.folder, f"{module.partition('.')[2]}:{qualname}", private.digest)
+
+
+def loaded_plugin_folders() -> list[str]:
+    """Return the folders of the plugins that were loaded in this process, the latest first."""
+    return list(dict.fromkeys(plugin.folder for plugin in all_attached() if plugin.is_loaded))

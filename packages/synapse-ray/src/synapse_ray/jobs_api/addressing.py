@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import os
+import sys
 
-from synapse_core.errors import BackendError, BackendUnreachableError
+from synapse_core.errors import BackendError, BackendUnreachableError, PluginError
 from synapse_core.safe_text import safe_str
 from synapse_ray.addresses import dashboard_url, parse_address
-from synapse_ray.ray_internals import dashboard_of_cluster, running_cluster
+from synapse_ray.ray_internals import (
+    dashboard_of_cluster,
+    dashboard_of_connection,
+    is_inside_worker,
+    running_cluster,
+)
 
 __all__ = ["DEFAULT_DASHBOARD", "find_dashboard"]
 
@@ -31,11 +37,16 @@ def find_dashboard(dashboard_address: str | None, ray_address: str) -> str:
         if "://" not in text:
             return f"http://{text}"  # HOST:PORT is the dashboard's own here
         return dashboard_url(parse_address(text)) or text
+    if ray_address == "auto" and (own := _own_dashboard()) is not None:
+        return own
     if ray_address == "auto" and not os.environ.get("RAY_ADDRESS"):
         if found := os.environ.get("RAY_API_SERVER_ADDRESS"):
             return found
         cluster = running_cluster()
-        return (dashboard_of_cluster(cluster) if cluster else None) or DEFAULT_DASHBOARD
+        try:
+            return (dashboard_of_cluster(cluster) if cluster else None) or DEFAULT_DASHBOARD
+        except OSError:  # it was there once, and its address still lies about
+            return DEFAULT_DASHBOARD
     address = parse_address(ray_address)
     if address.kind == "local":
         raise BackendError(
@@ -47,11 +58,18 @@ def find_dashboard(dashboard_address: str | None, ray_address: str) -> str:
     return _ask(address.text if address.kind == "direct" else running_cluster())
 
 
+def _own_dashboard() -> str | None:
+    """Return the dashboard of the cluster that this process works for, where it is one of Ray's workers."""
+    return dashboard_of_connection() if "ray" in sys.modules and is_inside_worker() else None
+
+
 def _ask(cluster: str | None) -> str:
     if cluster is None:
         return DEFAULT_DASHBOARD
     try:
         found = dashboard_of_cluster(cluster)
+    except PluginError:
+        raise
     except Exception as error:  # whatever Ray raises where nobody answers
         raise BackendUnreachableError(
             f"no Ray cluster answers at {cluster}: {safe_str(error)}. Start one with `ray start --head`, or name its "

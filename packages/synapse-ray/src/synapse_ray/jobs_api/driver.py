@@ -28,7 +28,7 @@ from synapse_ray.jobs_api.result_files import outcome_file
 from synapse_ray.jobs_api.segments import SegmentWriter
 from synapse_ray.jobs_api.work import JobWork, unpack_work
 from synapse_ray.ray_internals import take_secret
-from synapse_ray.worker import ActionRunner
+from synapse_ray.worker import ActionRunner, without_secrets
 
 __all__ = ["main"]
 
@@ -92,7 +92,7 @@ def _work(work: JobWork, place: NodePlace, folder: Path, events: EventFile) -> i
     try:
         value = runner.call(work.spec, work.params, work.job_id, emit)
     except PluginError as error:
-        outcome = _redacted(Outcome.of_error(error), runner.secrets)
+        outcome = Outcome.from_dict(without_secrets(Outcome.of_error(error).to_dict(), runner.secrets))
         sys.stderr.write(redact(_described(error), runner.secrets))
     finally:
         events.close()
@@ -122,19 +122,6 @@ def _deliver(outcome: Outcome | None, value: Any, work: JobWork, place: NodePlac
 def _described(error: PluginError) -> str:
     traceback = getattr(error, "remote_traceback", "").rstrip()
     return f"{traceback}\n{error}\n" if traceback else f"{error}\n"
-
-
-def _redacted(outcome: Outcome, secrets: list[str]) -> Outcome:
-    """Return an error without secrets: its file lies where the dashboard shows it."""
-
-    def hidden(item: Any) -> Any:
-        if isinstance(item, str):
-            return redact(item, secrets)
-        if isinstance(item, dict):
-            return {key: hidden(value) for key, value in item.items()}
-        return [hidden(value) for value in item] if isinstance(item, list) else item
-
-    return Outcome.from_dict(hidden(outcome.to_dict())) if secrets else outcome
 
 
 def _end_on_signal() -> None:
