@@ -22,7 +22,7 @@ PARAMS = {"text": "one two three twenty"}
 PATIENCE = 120
 ON_A_WORKER = {"num_gpus": 0.2}  # only workers have a GPU, a logical one
 
-pytestmark = [pytest.mark.containers, pytest.mark.ray, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.containers, pytest.mark.ray, pytest.mark.timeout(600), pytest.mark.campaign]
 
 
 def test_the_jobs_api_gives_what_local_gives_and_its_lines_in_order(cluster: RayContainers) -> None:

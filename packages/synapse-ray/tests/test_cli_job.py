@@ -4,9 +4,11 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 import uuid
@@ -477,6 +479,7 @@ import sys
 import ray._private.services as services
 # Other clusters of this machine, that of this session first, are found by their processes.
 services.find_gcs_addresses = lambda: frozenset()
+services.find_gcs_addresses.cache_clear = lambda: None
 from synapse_cli.main import main
 sys.argv[0] = "synapse"
 main()
@@ -484,9 +487,9 @@ main()
 
 
 @pytest.fixture
-def alone(tmp_path_factory: pytest.TempPathFactory, shop: Path) -> Iterator[Any]:
+def alone(shop: Path) -> Iterator[Any]:
     """A function that runs ``synapse`` where no cluster is to be found; what it starts is ended after the test."""
-    folder = tmp_path_factory.mktemp("r")  # short: paths of sockets end at 107 characters
+    folder = Path(tempfile.mkdtemp(prefix="r-", dir="/tmp"))  # short: paths of sockets end at 107 characters
     env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
     env |= {"RAY_TMPDIR": str(folder), "HOME": str(folder), "RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
 
@@ -501,6 +504,7 @@ def alone(tmp_path_factory: pytest.TempPathFactory, shop: Path) -> Iterator[Any]
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     until(lambda: not processes_in(folder), 30)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def processes_in(folder: Path) -> list[int]:

@@ -268,11 +268,11 @@ class TestResults:
     def test_resources_are_free_again_and_no_actor_is_left(
         self, executor: RayJobExecutor, connected_ray: ModuleType
     ) -> None:
-        before = connected_ray.available_resources().get("CPU")
+        before = connected_ray.available_resources().get("CPU", 0)
         large = RayJobExecutor(num_cpus=3, num_gpus=1)
         job_id = large.submit(actions.adds, {"left": 1})
         large.wait(job_id, PATIENCE)
-        until(lambda: connected_ray.available_resources().get("CPU") == before, "the CPUs to be free")
+        until(lambda: connected_ray.available_resources().get("CPU", 0) >= before, "the CPUs to be free")
         assert connected_ray.available_resources().get("GPU") == 2
         names = [found["name"] for found in connected_ray.util.list_named_actors(all_namespaces=True)]
         assert not [name for name in names if job_id in name]

@@ -24,6 +24,7 @@ def two_nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[RayCluster]:
         yield cluster
 
 
+@pytest.mark.campaign
 def test_short_results_survive_the_loss_of_their_node_and_long_ones_say_that_they_do_not(
     two_nodes: RayCluster, tmp_path: Path
 ) -> None:
@@ -58,6 +59,7 @@ def test_short_results_survive_the_loss_of_their_node_and_long_ones_say_that_the
         assert len(storing.get_result(kept)["blob"]) == LONG
 
 
+@pytest.mark.campaign
 def test_a_node_that_is_lost_during_the_work_is_named(two_nodes: RayCluster) -> None:
     node = two_nodes.add_node(num_cpus=1)
     executor = RayJobsApiExecutor(dashboard_address=two_nodes.dashboard_url, num_cpus=1)

@@ -16,7 +16,7 @@ from synapse_testing.plugin_fixtures import write_plugin
 from synapse_testing.ray_cluster import RayCluster
 from synapse_testing.ray_processes import poll
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.campaign]
 
 PATIENCE = 120.0
 PIN_SECONDS = "2"

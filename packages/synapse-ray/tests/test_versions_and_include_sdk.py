@@ -124,6 +124,7 @@ def plugin(tmp_path: Path) -> Path:
     )
 
 
+@pytest.mark.campaign
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(600)
@@ -147,6 +148,7 @@ def skewed(found: dict[str, Any], here: str, there: str, modes: tuple[str, ...])
         assert there in text, (mode, text)
 
 
+@pytest.mark.campaign
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(600)
@@ -158,6 +160,7 @@ def test_another_ray_is_named_and_the_jobs_api_works_with_it(plugin: Path) -> No
         assert run(cluster, plugin, "by value", include_sdk=True, modes=("job",)) == {"job": "by value"}
 
 
+@pytest.mark.campaign
 @pytest.mark.ray
 @pytest.mark.slow
 @pytest.mark.timeout(600)

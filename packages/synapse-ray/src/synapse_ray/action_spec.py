@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import importlib
 import os
+import shutil
+import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +33,8 @@ class ActionSpec:
             working directory.
         pickled: The action by value, where no worker could import it: from ``__main__``, or a local one.
         idempotent: Whether it may run again after its worker died.
+        package: The name by which the folder itself is imported, where the plugin is a package and not a folder
+            with packages in it.
     """
 
     name: str
@@ -35,6 +42,7 @@ class ActionSpec:
     plugin: str | None = None
     pickled: bytes | None = None
     idempotent: bool = False
+    package: str | None = None
 
 
 def spec_of(action: ResolvedAction, working_dir: Path | None) -> tuple[ActionSpec, Path | None]:
@@ -54,7 +62,8 @@ def spec_of(action: ResolvedAction, working_dir: Path | None) -> tuple[ActionSpe
         code, folder, entrypoint = action.plugin.code, action.plugin.folder, action.entrypoint
     if folder is not None:
         shipped = _same_or_raise(Path(folder), working_dir, action.name, home)
-        return ActionSpec(action.name, entrypoint, code, idempotent=action.idempotent), shipped
+        package = None if home is not None else _package_name(entrypoint, Path(folder))
+        return ActionSpec(action.name, entrypoint, code, idempotent=action.idempotent, package=package), shipped
     if (name := _importable_name(action.target)) is not None:
         return ActionSpec(action.name, name, idempotent=action.idempotent), working_dir
     from ray import cloudpickle  # importing Ray takes half a second, and most actions have a name
@@ -86,6 +95,9 @@ def load_action(spec: ActionSpec, folder: str | None = None) -> ResolvedAction:
         target = cloudpickle.loads(spec.pickled)
     elif spec.entrypoint is None:
         raise ActionLoadError(f"action {spec.name!r} was sent without a name to import it by")
+    elif spec.package is not None:
+        _make_importable(spec.package, folder or os.getcwd())
+        target = import_entrypoint(spec.entrypoint)
     elif spec.plugin is not None:
         target = load_plugin_code(folder or os.getcwd(), spec.plugin).import_entrypoint(spec.entrypoint)
     else:
@@ -96,6 +108,25 @@ def load_action(spec: ActionSpec, folder: str | None = None) -> ResolvedAction:
     from dataclasses import replace
 
     return replace(resolved, name=spec.name, idempotent=spec.idempotent)
+
+
+def _package_name(entrypoint: str | None, folder: Path) -> str | None:
+    """Return the top-level name of an entrypoint that is seen from beside the folder, and not from within it."""
+    top = (entrypoint or "").replace(":", ".").partition(".")[0]
+    is_within = (folder / top).exists() or (folder / f"{top}.py").exists()
+    return top if top and top == folder.name and not is_within else None
+
+
+def _make_importable(package: str, folder: str) -> None:
+    """Let a worker import its working directory under the name that the package has."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module(package)
+        return
+    beside = tempfile.mkdtemp(prefix="synapse-package-")
+    atexit.register(shutil.rmtree, beside, ignore_errors=True)
+    os.symlink(folder, os.path.join(beside, package))
+    sys.path.append(beside)
+    importlib.invalidate_caches()
 
 
 def _same_or_raise(folder: Path, working_dir: Path | None, name: str, home: PluginHome | None) -> Path:

@@ -107,7 +107,7 @@ class BaseRayExecutor(StatedCapabilities):
 
 def _folder(path: str | os.PathLike[str]) -> Path:
     """Return the folder that was named; a ``config.yaml`` stands for its folder."""
-    folder = Path(path).expanduser().absolute()
+    folder = Path(os.path.abspath(Path(path).expanduser()))  # without the .. that two spellings may differ in
     if folder.is_file() and folder.suffix in (".yaml", ".yml"):
         folder = folder.parent
     if not folder.is_dir():

@@ -10,7 +10,7 @@ from synapse_ray.mailbox import Mail, Mailbox
 from synapse_ray.report_outbox import Report
 from synapse_ray.slot_book import Lease, PoolClosedError, SlotBook
 
-__all__ = ["GONE", "REPORTS", "Dispatcher"]
+__all__ = ["Dispatcher", "GONE", "REPORTS"]
 
 REPORTS = "reports"
 """Mail for whoever runs a call: its number, how many reports there were before, reports."""

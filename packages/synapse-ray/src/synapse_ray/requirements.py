@@ -20,8 +20,8 @@ from synapse_ray.packaging.package import pack
 from synapse_ray.packaging.wheels import below, find_wheels, refuse_foreign_wheels
 
 __all__ = [
-    "WORKING_DIR",
     "Requirements",
+    "WORKING_DIR",
     "find_wheels",
     "hide_passwords",
     "holds_password",

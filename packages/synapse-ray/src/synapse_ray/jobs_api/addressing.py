@@ -10,7 +10,6 @@ from synapse_core.safe_text import safe_str
 from synapse_ray.addresses import dashboard_url, parse_address
 from synapse_ray.ray_internals import (
     dashboard_of_cluster,
-    dashboard_of_connection,
     is_inside_worker,
     running_cluster,
 )
@@ -60,7 +59,11 @@ def find_dashboard(dashboard_address: str | None, ray_address: str) -> str:
 
 def _own_dashboard() -> str | None:
     """Return the dashboard of the cluster that this process works for, where it is one of Ray's workers."""
-    return dashboard_of_connection() if "ray" in sys.modules and is_inside_worker() else None
+    if "ray" not in sys.modules or not is_inside_worker():
+        return None
+    import ray
+
+    return dashboard_of_cluster(str(ray.get_runtime_context().gcs_address))
 
 
 def _ask(cluster: str | None) -> str:

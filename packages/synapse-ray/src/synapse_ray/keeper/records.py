@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-__all__ = [
-    "INLINE_BYTES",
-    "KEEPER_NAME",
-    "LONGEST_POLL",
-    "PIECE_BYTES",
-    "About",
-    "Outcome",
-    "actor_name",
-]
+__all__ = ["About", "INLINE_BYTES", "KEEPER_NAME", "LONGEST_POLL", "Outcome", "PIECE_BYTES", "actor_name"]
 
 KEEPER_NAME = "keeper-v1"
 """Name of the actor. Another protocol has another number, so that both may serve one cluster for a while."""
