@@ -60,6 +60,9 @@ def spec_of(action: ResolvedAction, working_dir: Path | None) -> tuple[ActionSpe
     code, folder, entrypoint = (home.code, home.folder, home.entrypoint) if home else (None, None, None)
     if action.plugin is not None and action.plugin.folder is not None and action.entrypoint is not None:
         code, folder, entrypoint = action.plugin.code, action.plugin.folder, action.entrypoint
+    elif action.plugin is not None and home is None:  # a package that was named as a module, without a config
+        found = _package_folder(action.entrypoint)
+        code, folder, entrypoint = action.plugin.code, None if found is None else str(found), action.entrypoint
     if folder is not None:
         shipped = _same_or_raise(Path(folder), working_dir, action.name, home)
         package = None if home is not None else _package_name(entrypoint, Path(folder))
@@ -115,6 +118,15 @@ def _package_name(entrypoint: str | None, folder: Path) -> str | None:
     top = (entrypoint or "").replace(":", ".").partition(".")[0]
     is_within = (folder / top).exists() or (folder / f"{top}.py").exists()
     return top if top and top == folder.name and not is_within else None
+
+
+def _package_folder(entrypoint: str | None) -> Path | None:
+    """Return the folder of the package that an entrypoint is in; ``None`` for one that workers have installed too."""
+    top = sys.modules.get((entrypoint or "").replace(":", ".").partition(".")[0])
+    places = list(getattr(top, "__path__", ()))
+    if len(places) != 1 or {"site-packages", "dist-packages"} & set(Path(places[0]).parts):
+        return None
+    return Path(places[0])
 
 
 def _make_importable(package: str, folder: str) -> None:
