@@ -16,8 +16,12 @@ def pytest_configure(config: pytest.Config) -> None:
     os.environ["SYNAPSE_CACHE_DIR"] = folder.name
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest itself looks at the marks
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave what only the long campaign has the time for to it: `.ci/full` sets the variable."""
+    """Mark what uses Ray, and leave what only the long campaign has the time for to it: `.ci/full` asks for that."""
+    for item in items:
+        if "ray_cluster" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.ray)
     if os.environ.get("SYNAPSE_CAMPAIGN"):
         return
     left = [item for item in items if item.get_closest_marker("campaign")]

@@ -10,7 +10,7 @@ import pytest
 
 from synapse_testing.ray_cluster import RayCluster
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.campaign]
 
 RunScript = Callable[..., subprocess.CompletedProcess[str]]
 

@@ -15,7 +15,7 @@ import pytest
 from synapse_testing.ray_cluster import RayCluster
 from synapse_testing.waiting import wait_for_file
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.campaign]
 
 PATIENCE = 200.0
 
