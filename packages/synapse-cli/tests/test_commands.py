@@ -326,7 +326,7 @@ def test_errors_are_colored_on_a_terminal_unless_that_is_unwanted(
 ) -> None:
     clean = {key: value for key, value in os.environ.items() if key not in ("CI", "NO_COLOR")}
     child = pexpect.spawn(
-        sys.executable, ["-m", "synapse_cli", "plugin", "run", "text", "--path", str(tmp_path)],
+        sys.executable, ["-m", "synapse_cli", "plugin", "run", "text", "--path", str(tmp_path), "--mode", "local"],
         env={**clean, **env, "TERM": "xterm"}, encoding="utf-8", timeout=20,
     )  # fmt: skip
     child.expect(pexpect.EOF)
