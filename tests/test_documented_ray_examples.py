@@ -20,6 +20,9 @@ import pytest
 
 from synapse_testing.ray_cluster import RayCluster
 
+pytestmark = pytest.mark.campaign
+
+
 PATIENCE = 120.0
 
 CONFIG = """

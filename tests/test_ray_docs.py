@@ -19,7 +19,7 @@ import pytest
 from synapse_testing import require_service
 from synapse_testing.ray_cluster import RayCluster
 
-pytestmark = pytest.mark.ray
+pytestmark = [pytest.mark.ray, pytest.mark.campaign]
 
 
 def _test_docs() -> Any:

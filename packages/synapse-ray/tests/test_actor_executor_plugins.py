@@ -15,7 +15,7 @@ from synapse_core.errors import BackendError, ValidationError
 from synapse_core.runner import run_plugin
 from synapse_ray.actor_executor import RayActorExecutor
 
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("connected_ray")]
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("connected_ray"), pytest.mark.campaign]
 
 TRAIN = """
     from pydantic import BaseModel

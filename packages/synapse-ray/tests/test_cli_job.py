@@ -22,7 +22,7 @@ import pytest
 
 from synapse_testing.ray_cluster import RayCluster
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.campaign]
 
 MODES = ["task", "job", "ray-job"]
 JOB_MODES = ["job", "ray-job"]

@@ -11,7 +11,7 @@ import pytest
 
 from synapse_testing.ray_cluster import RayCluster
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow]
+pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.campaign]
 
 MODES = ("task", "ray-job", "job")
 PATIENCE = 90.0
