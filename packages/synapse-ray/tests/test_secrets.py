@@ -413,7 +413,7 @@ def test_the_search_finds_every_secret_where_nothing_protects_it(
     }
     assert {place: found.get(place) for place in everywhere} == {place: set(names) for place in everywhere}
     print(found)
-    for kind in ("file ", "store "):
+    for kind in ("log ", "file ", "store "):
         assert any(place.startswith(kind) and found[place] == set(names) for place in found), (kind, found)
 
 

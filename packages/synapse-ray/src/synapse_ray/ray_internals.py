@@ -21,7 +21,6 @@ __all__ = [
     "dashboard_of_cluster",
     "dashboard_of_connection",
     "drop_parcel",
-    "forget_package",
     "get_parcel",
     "has_package",
     "is_client_connection",
@@ -215,13 +214,6 @@ def pin_package(uri: str) -> None:
 
     seconds = int(os.environ.get(RAY_RUNTIME_ENV_URI_PIN_EXPIRATION_S_ENV_VAR, _PIN_SECONDS))
     _pin_runtime_env_uri(uri, expiration_s=seconds)
-
-
-def forget_package(uri: str) -> None:
-    """Delete a package from the connected cluster."""
-    from ray.experimental.internal_kv import _internal_kv_del
-
-    _internal_kv_del(uri.encode())
 
 
 def take_secret(address: str, uri: str) -> bytes | None:

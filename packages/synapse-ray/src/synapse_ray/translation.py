@@ -19,7 +19,7 @@ from synapse_core.errors import (
 from synapse_core.safe_text import safe_str
 from synapse_ray.jobs_api.auth_token import WHERE_TOKENS_ARE, auth_headers
 
-__all__ = ["is_ray_error", "last_lines", "translated"]
+__all__ = ["last_lines", "translated"]
 
 _LAST_LINES = 15
 _START_ONE = "Start one with `ray start --head`"
@@ -27,11 +27,6 @@ _FRAME = re.compile(r'^\s+File ".*, line \d+|^Traceback \(most recent call last\
 _CODE = re.compile(r"^    ")
 _WANTS_TOKEN = re.compile(r"(?i)authentication token|InvalidAuthToken|Unauthenticated:")
 _DEEPEST = 10
-
-
-def is_ray_error(error: BaseException) -> bool:
-    """Say whether `error` is one that `translated` knows better than its caller."""
-    return isinstance(error, (ray_errors.RayError, ConnectionError)) or "Ray Client" in safe_str(error)
 
 
 def translated(error: BaseException, doing: str, *, address: str | None = None) -> PluginError:
