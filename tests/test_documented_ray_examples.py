@@ -793,7 +793,6 @@ def test_log_streaming_and_full_logs_agree(plugin: SimpleNamespace, closing: Any
     assert str(executor.wait(job_id)) == "SUCCEEDED"
 
 
-@pytest.mark.xfail(strict=True, reason="Ray writes the installer's lines to another file of the node")
 @pytest.mark.ray
 @pytest.mark.slow
 def test_logs_include_the_installation_of_packages(

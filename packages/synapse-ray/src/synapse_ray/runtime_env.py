@@ -15,7 +15,7 @@ from packaging.tags import Tag
 
 from synapse_core.errors import ConfigError
 from synapse_core.model.enums import PackageManager
-from synapse_core.redaction import HIDDEN, looks_secret, looks_secret_value
+from synapse_core.redaction import looks_secret, looks_secret_value
 from synapse_ray.requirements import (
     Requirements,
     find_wheels,
@@ -33,7 +33,6 @@ __all__ = [
     "build_runtime_env",
     "local_py_modules",
     "local_working_dir",
-    "sanitized",
 ]
 
 _OPTIONS_KEY = {PackageManager.PIP: "pip_install_options", PackageManager.UV: "uv_pip_install_options"}
@@ -365,28 +364,6 @@ def _split_env_vars(env_vars: object) -> tuple[dict[str, str], dict[str, str]]:
     if problems:
         raise ConfigError("\n".join(problems))
     return shown, secrets
-
-
-def sanitized(runtime_env: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a runtime environment for messages: a copy in which no secret can be read."""
-    return {str(key): _sanitized(value, str(key)) for key, value in runtime_env.items()}
-
-
-def _sanitized(value: Any, key: str) -> Any:
-    if isinstance(value, Mapping):
-        return {str(name): _sanitized(item, str(name)) for name, item in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [_sanitized(item, key) for item in value]
-    if looks_secret(key) and value is not None:
-        return HIDDEN
-    if isinstance(value, bool | int | float | None):
-        return value
-    # A word of a command line may be NAME=value.
-    return re.sub(r"([\w-]+)=(\S+)", _hidden_assignment, hide_passwords(str(value)))
-
-
-def _hidden_assignment(match: re.Match[str]) -> str:
-    return f"{match[1]}={HIDDEN}" if looks_secret(match[1]) else match[0]
 
 
 def _copied(value: Any) -> Any:

@@ -18,6 +18,7 @@ from synapse_core.errors import (
 )
 from synapse_core.safe_text import safe_str
 from synapse_ray.jobs_api.auth_token import WHERE_TOKENS_ARE, auth_headers
+from synapse_ray.missing_packages import missing_package
 
 __all__ = ["last_lines", "translated"]
 
@@ -43,6 +44,8 @@ def translated(error: BaseException, doing: str, *, address: str | None = None) 
     at = f" at {address}" if address else ""
     if _is_about_token(error):
         return _wants_token(f"{doing}: the cluster{at}")
+    if isinstance(error, ray_errors.RayActorError) and (missing := missing_package(text)) is not None:
+        return BackendError(f"{doing}: {missing}")
     if isinstance(error, ray_errors.RuntimeEnvSetupError):
         return BackendError(f"{doing}: the environment could not be made on the node:\n{last_lines(text)}")
     if isinstance(error, ray_errors.OutOfMemoryError):

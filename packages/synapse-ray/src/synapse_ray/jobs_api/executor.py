@@ -12,10 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from synapse_core.arguments import refuse_unknown_arguments
 from synapse_core.environment import PluginEnvironment
-from synapse_core.errors import (
-    BackendError,
-    ExecutionError,
-)
+from synapse_core.errors import BackendError, ExecutionError
 from synapse_core.model.enums import PackageManager
 from synapse_core.model.status import JobStatus
 from synapse_core.ports.executor import Capabilities
@@ -23,8 +20,8 @@ from synapse_ray.base import BaseRayExecutor
 from synapse_ray.capabilities import JOBS_API_CAPABILITIES
 from synapse_ray.job_info import JobInfo
 from synapse_ray.jobs_api import rest_paths
-from synapse_ray.jobs_api.addressing import find_dashboard
 from synapse_ray.jobs_api.answers import JobDetails, failed, jobs_of
+from synapse_ray.jobs_api.connecting import connect
 from synapse_ray.jobs_api.dashboard import AsyncDashboard, Dashboard
 from synapse_ray.jobs_api.entrypoint import nonce_of
 from synapse_ray.jobs_api.following import follow_log, read_log
@@ -377,21 +374,8 @@ class RayJobsApiExecutor(BaseRayExecutor):
         """The client of the cluster's dashboard, connected at its first use."""
         with self._lock:
             if self._connected is None:
-                self._connected = self._connect()
+                self._connected = connect(self._dashboard_address, self._options.address, start=self._start_ray)
             return self._connected
-
-    def _connect(self) -> Dashboard:
-        if self._start_ray:
-            from synapse_ray.jobs_api.starting import running_or_started
-
-            return running_or_started(self._dashboard_address, self._options.address)
-        dashboard = Dashboard(find_dashboard(self._dashboard_address, self._options.address))
-        try:
-            dashboard.ray_version()
-        except BaseException:
-            dashboard.close()
-            raise
-        return dashboard
 
     def _shipment(self, folder: Path | None) -> Shipment:
         with self._lock:

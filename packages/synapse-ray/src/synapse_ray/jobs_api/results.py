@@ -21,6 +21,7 @@ from synapse_ray.jobs_api.answers import JobDetails, LostAnswerError
 from synapse_ray.jobs_api.dashboard import Dashboard
 from synapse_ray.jobs_api.entrypoint import nonce_of, side_folder
 from synapse_ray.jobs_api.result_files import BrokenFileError, Opened, open_file
+from synapse_ray.missing_packages import missing_package
 from synapse_ray.translation import last_lines
 
 __all__ = ["error_of", "read_durability", "read_result"]
@@ -64,12 +65,8 @@ def error_of(job_id: str, info: JobDetails) -> PluginError:
     if "runtime_env setup failed" in info.message or info.error_type == "RUNTIME_ENV_SETUP_FAILURE":
         hint = _NO_PIP if "No module named pip" in info.message else ""
         return BackendError(f"job {job_id!r} never began: its environment could not be made on the node:\n{last}{hint}")
-    if "No module named 'synapse" in info.message or "No module named synapse" in info.message:
-        return BackendError(
-            f"job {job_id!r} never began: the cluster's Python has no synapse-ray. Install it on every node with "
-            "`pip install synapse-ray`, name it in the plugin's requirements.txt, or send it along with "
-            f"include_sdk=True (--debug-sdk):\n{last}"
-        )
+    if (missing := missing_package(info.message)) is not None:
+        return BackendError(f"job {job_id!r} never began: {missing}:\n{last}")
     if info.error_type in ("JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE", "JOB_SUPERVISOR_ACTOR_START_TIMEOUT"):
         return BackendError(f"job {job_id!r} never began: no node had what it asked for in time:\n{last}")
     return WorkerLostError(f"job {job_id!r} died without an answer; it ended with:\n{last}", details=details)

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from packaging.version import Version
+
 from synapse_core.errors import BackendError, BackendUnreachableError, JobExistsError
 from synapse_ray.jobs_api import rest_paths
 from synapse_ray.jobs_api.answers import Answer, LostAnswerError, failed, may_grow
@@ -22,6 +24,8 @@ from synapse_ray.shipping import Shipped
 
 __all__ = ["discard_secret", "refuse_other_python", "submit"]
 
+# Before, a node writes what concerns all jobs to the file of the first one that asked for it.
+_RAY_WITH_LOG_FILES = Version("2.60")
 _PAUSES = (0.1, 0.3, 1.0, 2.0)
 
 
@@ -60,7 +64,7 @@ def submit(dashboard: Dashboard, work: JobWork, shipped: Shipped, resources: Map
     body = {
         "entrypoint": entrypoint(nonce),
         "submission_id": work.job_id,
-        "runtime_env": shipped.runtime_env,
+        "runtime_env": _showing_installation(shipped.runtime_env, work.job_id, dashboard.ray_version()),
         "metadata": metadata,
         **{f"entrypoint_{name}": amount for name, amount in resources.items()},
     }
@@ -76,6 +80,15 @@ def discard_secret(dashboard: Dashboard, nonce: str) -> None:
     with contextlib.suppress(BackendError):
         dashboard.ask(rest_paths.put_package(secret_name(nonce), b""), repeat=False)
         dashboard.ask(rest_paths.pin_package(secret_name(nonce)), repeat=False)
+
+
+def _showing_installation(runtime_env: dict[str, Any], job_id: str, ray_version: str) -> dict[str, Any]:
+    """Let the node write what the making of the environment says into the job's log too."""
+    if Version(ray_version) < _RAY_WITH_LOG_FILES:
+        return runtime_env
+    config = dict(runtime_env.get("config") or {})
+    config["log_files"] = [*(config.get("log_files") or ()), rest_paths.job_log_name(job_id)]
+    return {**runtime_env, "config": config}
 
 
 def _upload(dashboard: Dashboard, package: Package) -> None:

@@ -17,6 +17,7 @@ from ray import exceptions as ray_errors
 from synapse_core.errors import BackendError, BackendUnreachableError
 from synapse_ray.connection import Connection
 from synapse_ray.keeper.records import KEEPER_NAME, LONGEST_POLL, PIECE_BYTES, About, Outcome
+from synapse_ray.missing_packages import missing_package
 from synapse_ray.names import NAMESPACE
 from synapse_ray.translation import translated
 
@@ -159,12 +160,7 @@ class KeeperClient:
                 f"`ray list actors --filter name={KEEPER_NAME}` shows what it waits for"
             ) from error
         except Exception as error:
-            if "No module named 'synapse_" in str(error):
-                raise BackendError(
-                    "the Python of the cluster has no synapse-ray. Install it there with `pip install synapse-ray`, "
-                    "or ship it with include_sdk=True (--debug-sdk)"
-                ) from error
-            if not isinstance(error, ray_errors.RayActorError):
+            if not isinstance(error, ray_errors.RayActorError) or missing_package(str(error)):
                 raise translated(error, "starting the keeper") from error
             there = self._ask("starting the keeper", "hello")  # the one that was found was just being ended
         _refuse_skew(there)

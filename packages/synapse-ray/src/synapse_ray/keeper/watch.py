@@ -13,7 +13,7 @@ from typing import Any
 import ray
 from ray import exceptions as ray_errors
 
-from synapse_core.errors import BackendError, PluginError, WorkerLostError
+from synapse_core.errors import PluginError, WorkerLostError
 from synapse_core.model.outcome import Outcome as ActionOutcome
 from synapse_ray.keeper.files import JobFiles
 from synapse_ray.keeper.records import actor_name
@@ -159,11 +159,6 @@ def _kill(worker: Any) -> None:
 
 def _lost(error: Exception, job_id: str, action: str) -> PluginError:
     found = translated(error, f"running action {action!r} as job {job_id!r}")
-    if "No module named 'synapse_" in str(error):
-        found = BackendError(
-            f"running action {action!r} as job {job_id!r}: the Python of the cluster has no synapse-ray. "
-            "Install it there with `pip install synapse-ray`, or ship it with include_sdk=True"
-        )
     if isinstance(found, WorkerLostError):
         found.details.update(action=action, job_id=job_id)
     return found

@@ -1,0 +1,45 @@
+"""The dashboard that is meant, once it has answered; or that of a cluster which is started for the caller."""
+
+from __future__ import annotations
+
+from synapse_core.errors import BackendError, BackendUnreachableError
+from synapse_ray.jobs_api.addressing import find_dashboard
+from synapse_ray.jobs_api.dashboard import Dashboard
+
+__all__ = ["connect"]
+
+
+def connect(dashboard_address: str | None, ray_address: str, *, start: bool) -> Dashboard:
+    """Return a dashboard that answers.
+
+    Args:
+        dashboard_address: As in `find_dashboard`.
+        ray_address: As in `find_dashboard`.
+        start: Whether to start a cluster on this machine where none was named and none runs here.
+
+    Raises:
+        BackendError: The cluster could not be started; or it was named, and does not answer.
+    """
+    try:
+        return _answering(dashboard_address, ray_address)
+    except BackendUnreachableError as error:
+        if dashboard_address not in (None, "auto") or ray_address not in ("auto", "local"):
+            raise
+        if not start:
+            raise BackendUnreachableError(f"{error}; or let this call start one: start_ray=True (--start-ray)") from error
+    except BackendError:
+        if not start or ray_address != "local":
+            raise
+    from synapse_ray.starting import start_head
+
+    return _answering(None, start_head())
+
+
+def _answering(dashboard_address: str | None, ray_address: str) -> Dashboard:
+    dashboard = Dashboard(find_dashboard(dashboard_address, ray_address))
+    try:
+        dashboard.ray_version()
+    except BaseException:
+        dashboard.close()
+        raise
+    return dashboard
