@@ -9,7 +9,7 @@ from typing import Any
 
 from synapse_core import action
 
-__all__ = ["finish", "finish_again"]
+__all__ = ["finish", "finish_again", "finish_with_much"]
 
 
 def finish(params: dict[str, Any], ctx: Any) -> int:
@@ -25,3 +25,8 @@ def finish(params: dict[str, Any], ctx: Any) -> int:
 def finish_again(params: dict[str, Any], ctx: Any) -> int:
     """Do the same, and say that it may be done again."""
     return finish(params, ctx)
+
+
+def finish_with_much(params: dict[str, Any], ctx: Any) -> dict[str, Any]:
+    """Do the same, with a result that is too long to be kept in the cluster."""
+    return {"number": finish(params, ctx), "filling": bytes(17 * 2**20)}

@@ -44,7 +44,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
 
         if ray.is_initialized():
             ray.shutdown()
-        head.add_node(num_cpus=4)
+        head.add_node(num_cpus=4, memory=2**30)
         ray.init(
             address=head.address,
             namespace="synapse",
@@ -178,11 +178,18 @@ def test_kills_of_jobs(cluster: RayCluster, tmp_path: Path) -> None:
 
     trials = Trials()
     executor = RayJobExecutor()
-    over_http = RayJobsApiExecutor(
-        dashboard_address=cluster.dashboard_url, runtime_env={"env_vars": {"PYTHONPATH": HERE}}
-    )
+    on_nodes: dict[str, Any] = {
+        "dashboard_address": cluster.dashboard_url,
+        "runtime_env": {"env_vars": {"PYTHONPATH": HERE}},
+    }
+    over_http = RayJobsApiExecutor(**on_nodes)
     finished: dict[str, int] = {}
-    nodes: list[RayNode] = [cluster.add_node(num_cpus=2, resources={"spare": 2})]
+    # What asks for 2 GiB of memory is on the node that can be lost.
+    on_the_node = RayJobExecutor(num_cpus=1, memory=2 * 2**30)
+    there: dict[str, Any] = {**on_nodes, "num_cpus": 1, "memory": 2 * 2**30}
+    there_over_http = RayJobsApiExecutor(**there)
+    outside = RayJobsApiExecutor(**there, storage=(tmp_path / "storage").as_uri())
+    nodes: list[RayNode] = [cluster.add_node(num_cpus=2, memory=8 * 2**30)]
 
     def outcome_of(asked: Any, job_id: str, number: int) -> str:
         answers = []
@@ -260,17 +267,36 @@ def test_kills_of_jobs(cluster: RayCluster, tmp_path: Path) -> None:
         kill_when_begun(given, trials.random.uniform(0, given["seconds"] + 0.3))
         return outcome_of(over_http, job_id, given["number"])
 
-    def node() -> str:
-        on_the_node = RayJobExecutor(num_cpus=1)
-        before = on_the_node.submit(kill_work.finish_again, work(tmp_path, 0))
-        assert isinstance(on_the_node.get_result(before, PATIENCE), int)
-        given = work(tmp_path, 1.0)
-        job_id = executor.submit(kill_work.finish_again, given)
-        time.sleep(trials.random.uniform(0, 1.0))
+    def lose_the_node() -> None:
         nodes.pop().kill()
-        found = outcome_of(executor, job_id, given["number"])
-        nodes.append(cluster.add_node(num_cpus=2, resources={"spare": 2}))
-        return found
+        nodes.append(cluster.add_node(num_cpus=2, memory=8 * 2**30))
+
+    def node() -> str:
+        given = work(tmp_path, 1.0)
+        job_id = on_the_node.submit(kill_work.finish_again, given)
+        time.sleep(trials.random.uniform(0, 2.5))
+        lose_the_node()
+        return outcome_of(executor, job_id, given["number"])
+
+    def node_over_http() -> str:
+        """What had finished is there, in the cluster and outside of it; what had not may say that it was lost."""
+        given = work(tmp_path, trials.random.uniform(0.05, 0.4))
+        small = there_over_http.submit(kill_work.finish, given)
+        large = outside.submit(kill_work.finish_with_much, given)
+        time.sleep(trials.random.uniform(1.0, 6.0))
+        ended = [asked.get_status(job_id) for asked, job_id in ((there_over_http, small), (outside, large))]
+        lose_the_node()
+        found = []
+        for asked, job_id, status in ((there_over_http, small, ended[0]), (outside, large, ended[1])):
+            try:
+                result = asked.get_result(job_id, PATIENCE)
+            except WorkerLostError:
+                assert status != JobStatus.SUCCEEDED
+                found.append("lost, and said so")
+                continue
+            assert (result if job_id == small else result["number"]) == given["number"]
+            found.append("finished")
+        return " and ".join(found)
 
     kinds = [
         worker,
@@ -280,6 +306,7 @@ def test_kills_of_jobs(cluster: RayCluster, tmp_path: Path) -> None:
         driver_over_http,
         submitter_over_http,
         node,
+        node_over_http,
     ]
     trials.run(kinds, 0.75)
     for job_id, number in finished.items():

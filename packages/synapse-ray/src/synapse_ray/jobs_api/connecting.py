@@ -26,7 +26,9 @@ def connect(dashboard_address: str | None, ray_address: str, *, start: bool) -> 
         if dashboard_address not in (None, "auto") or ray_address not in ("auto", "local"):
             raise
         if not start:
-            raise BackendUnreachableError(f"{error}; or let this call start one: start_ray=True (--start-ray)") from error
+            raise BackendUnreachableError(
+                f"{error}; or let this call start one: start_ray=True (--start-ray)"
+            ) from error
     except BackendError:
         if not start or ray_address != "local":
             raise
