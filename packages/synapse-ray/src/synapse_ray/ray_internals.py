@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 __all__ = [
@@ -231,6 +231,35 @@ def session_folder() -> str:
 
     node: Any = worker.global_worker.node
     return str(node.get_session_dir_path())
+
+
+def log_folder_writer() -> Callable[[str, dict[str, bytes]], None]:
+    """Return a function that writes files into a folder of the log folder of the node that it runs on.
+
+    It travels by value and needs nothing but Ray there: a node need not have what a job's own environment has.
+    """
+
+    def write(folder: str, contents: dict[str, bytes]) -> None:
+        import pathlib
+
+        from ray._private import worker
+
+        node: Any = worker.global_worker.node
+        target = pathlib.Path(node.get_logs_dir_path(), folder)  # each node may have a temporary folder of its own
+        target.mkdir(parents=True, exist_ok=True)
+        for name, content in contents.items():
+            unfinished = target / f".{name}.unfinished"
+            unfinished.write_bytes(content)
+            unfinished.replace(target / name)
+
+    return write
+
+
+def forget_job_environment() -> None:
+    """Let a connection that this process, a job's driver, makes from now on be without the job's ``runtime_env``."""
+    from ray._private.runtime_env.constants import RAY_JOB_CONFIG_JSON_ENV_VAR
+
+    os.environ.pop(RAY_JOB_CONFIG_JSON_ENV_VAR, None)
 
 
 def set_command_line(text: str) -> None:
