@@ -48,6 +48,26 @@ def test_an_error_of_rays_is_one_of_ours(error: Exception, kind: type[PluginErro
     assert str(found).startswith("running action 'train': ")
 
 
+def _death(reason: str) -> ray_errors.ActorDiedError:
+    died = ray_errors.ActorDiedError()
+    died.error_msg = f"The actor died unexpectedly: ModuleNotFoundError: {reason}"
+    return died
+
+
+@pytest.mark.parametrize("name", ["synapse_core", "synapse_ray", "pydantic"])
+def test_what_a_node_lacks_is_named_with_the_ways_to_bring_it(name: str) -> None:
+    died = _death(f"No module named '{name}.errors'")
+    found = translated(died, "starting a worker")
+    assert type(found) is BackendError
+    for words in (name.replace("_", "-"), "pip install synapse-ray", "requirements.txt", "include_sdk=True"):
+        assert words in str(found)
+
+
+def test_a_module_of_the_users_own_is_not_taken_for_one_of_ours() -> None:
+    died = _death("No module named 'synapse_of_mine'")
+    assert type(translated(died, "starting a worker")) is WorkerLostError
+
+
 def test_an_error_of_ours_stays_as_it_is() -> None:
     error = BackendError("as it is")
     assert translated(error, "anything") is error
