@@ -138,7 +138,9 @@ def test_what_is_no_module_of_the_folder_is_named(make_plugin: MakePlugin, execu
         executors[0].execute("plugin.nothing_here:Action", {})
 
 
-def test_an_environment_that_cannot_be_made_is_said(executors: list[RayActorExecutor]) -> None:
-    executors.append(RayActorExecutor(runtime_env={"pip": ["/nowhere/no_such_package-1.0-py3-none-any.whl"]}))
+@pytest.mark.parametrize("num_actors", [1, 3])
+def test_an_environment_that_cannot_be_made_is_said(executors: list[RayActorExecutor], num_actors: int) -> None:
+    missing = {"pip": ["/nowhere/no_such_package-1.0-py3-none-any.whl"]}
+    executors.append(RayActorExecutor(runtime_env=missing, num_actors=num_actors, num_cpus=1))
     with pytest.raises(BackendError, match="environment could not be made on the node"):
         executors[0].execute("synapse_testing.actions:adds", {"left": 1})

@@ -113,7 +113,7 @@ class ActorPool:
                     raise BackendError("the executor was shut down while this call waited for an actor")
                 if self._free:
                     return self._free.pop()
-                if self._failure is not None and self._failures > failures and not self._slots:
+                if self._failure is not None and self._failures - failures >= self._size and not self._has_started():
                     raise self._failure
                 if self._inside_worker:
                     starting = [slot.ready for slot in self._slots.values() if not slot.is_ready]
@@ -236,6 +236,10 @@ class ActorPool:
                 self._failure = start_problem(error)
                 self._retry_at = time.monotonic() + _RETRY_SECONDS
             self._changed.notify_all()
+
+    def _has_started(self) -> bool:
+        """Say whether any actor is known to live; where none is, and as many as there should be failed, all will."""
+        return any(slot.is_ready for slot in self._slots.values())
 
     def _borrow_from_dispatcher(self) -> Slot:
         found = ray.get(self._hub.dispatcher.borrow.remote(self.id))

@@ -14,6 +14,7 @@ from synapse_core.errors import BackendError
 from synapse_ray.connection import Connection
 from synapse_ray.keeper.records import KEEPER_NAME
 from synapse_ray.names import NAMESPACE
+from synapse_ray.ray_internals import without_uv_run_environment
 
 __all__ = ["make_keeper"]
 
@@ -78,7 +79,8 @@ def _make_elsewhere(address: str, package: str | None) -> None:
 
 
 def _main(address: str, package: str) -> None:
-    ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
+    with without_uv_run_environment():
+        ray.init(address=address, namespace=NAMESPACE, log_to_driver=False, logging_level=logging.ERROR)
     ray.get(_make(package or None).hello.remote())
 
 
