@@ -225,6 +225,19 @@ def take_secret(address: str, uri: str) -> bytes | None:
     return found
 
 
+def death_of_actor(name: str) -> str | None:
+    """Return what the connected cluster has noted of an actor's death; ``None`` where it knows of none."""
+    from ray._private.state import state
+
+    actors: dict[str, dict[str, Any]] = state.actor_table(None)
+    for actor in actors.values():
+        if actor["Name"] == name and actor["State"] == "DEAD":
+            cause: Any = actor["DeathCause"]
+            kind = cause.WhichOneof("context")
+            return str(getattr(getattr(cause, kind), "error_message", kind)) if kind else ""
+    return None
+
+
 def session_folder() -> str:
     """Return the session folder of the node that this process runs on."""
     from ray._private import worker

@@ -20,13 +20,15 @@ from synapse_core.safe_text import safe_str
 from synapse_ray.jobs_api.auth_token import WHERE_TOKENS_ARE, auth_headers
 from synapse_ray.missing_packages import missing_package
 
-__all__ = ["last_lines", "translated"]
+__all__ = ["is_out_of_memory", "last_lines", "refuse_missing_token", "translated", "worker_lost"]
 
 _LAST_LINES = 15
 _START_ONE = "Start one with `ray start --head`"
 _FRAME = re.compile(r'^\s+File ".*, line \d+|^Traceback \(most recent call last\)')
 _CODE = re.compile(r"^    ")
 _WANTS_TOKEN = re.compile(r"(?i)authentication token|InvalidAuthToken|Unauthenticated:")
+_OUT_OF_MEMORY = ray_errors.OutOfMemoryError.__name__
+_LOW_ON_MEMORY = "running low on memory"
 _DEEPEST = 10
 
 
@@ -48,12 +50,6 @@ def translated(error: BaseException, doing: str, *, address: str | None = None) 
         return BackendError(f"{doing}: {missing}")
     if isinstance(error, ray_errors.RuntimeEnvSetupError):
         return BackendError(f"{doing}: the environment could not be made on the node:\n{last_lines(text)}")
-    if isinstance(error, ray_errors.OutOfMemoryError):
-        return WorkerLostError(
-            f"{doing}: the node ran out of memory, and its worker was ended. Ask for more with memory=, "
-            f"or run fewer at a time. Ray says: {_first_line(text)}",
-            original_type="OutOfMemoryError",
-        )
     if isinstance(error, (ray_errors.ActorUnschedulableError, ray_errors.TaskUnschedulableError)):
         return BackendError(f"{doing}: no node can ever run it: {_first_line(text)}")
     if isinstance(error, ray_errors.GetTimeoutError):
@@ -63,6 +59,7 @@ def translated(error: BaseException, doing: str, *, address: str | None = None) 
     if isinstance(
         error,
         (
+            ray_errors.OutOfMemoryError,
             ray_errors.RayActorError,
             ray_errors.WorkerCrashedError,
             ray_errors.NodeDiedError,
@@ -70,16 +67,39 @@ def translated(error: BaseException, doing: str, *, address: str | None = None) 
             ray_errors.LocalRayletDiedError,
         ),
     ):
-        return WorkerLostError(
-            f"{doing}: the worker died before it had answered: {_reason(text)}. Whether it had finished is not known. "
-            "An action that may be run again can say so with idempotent = True",
-            original_type=type(error).__name__,
-        )
+        return worker_lost(doing, text, original_type=type(error).__name__)
     if "Version mismatch" in text:
         return BackendError(f"{doing}: {_one_line(text)}. Install the same Ray and Python minor version on both sides")
     if isinstance(error, (ConnectionError, ray_errors.RpcError)) or "onnect" in text:
         return BackendUnreachableError(f"{doing}: no Ray cluster answers{at}: {_first_line(text)}. {_START_ONE}")
     return BackendError(f"{doing}: Ray failed with {type(error).__name__}: {_first_line(text)}")
+
+
+def is_out_of_memory(reason: str) -> bool:
+    """Say whether Ray says of a worker's death that its node had too little memory."""
+    return _LOW_ON_MEMORY in reason
+
+
+def worker_lost(doing: str, reason: str, *, original_type: str | None = None) -> WorkerLostError:
+    """Return the error for a worker that died.
+
+    Args:
+        doing: What it was doing, as a participle.
+        reason: What Ray says of its death.
+        original_type: Name of Ray's exception, where there was one.
+    """
+    if is_out_of_memory(reason) or original_type == _OUT_OF_MEMORY:
+        line = next((line.strip() for line in reason.splitlines() if _LOW_ON_MEMORY in line), _first_line(reason))
+        return WorkerLostError(
+            f"{doing}: the node ran out of memory, and its worker was ended. Ask for more with memory=, "
+            f"or run fewer at a time. Ray says: {line}",
+            original_type=_OUT_OF_MEMORY,
+        )
+    return WorkerLostError(
+        f"{doing}: the worker died before it had answered: {_reason(reason)}. Whether it had finished is not known. "
+        "An action that may be run again can say so with idempotent = True",
+        original_type=original_type,
+    )
 
 
 def refuse_missing_token(address: str | None = None) -> None:

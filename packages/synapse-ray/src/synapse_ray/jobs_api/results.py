@@ -22,7 +22,7 @@ from synapse_ray.jobs_api.dashboard import Dashboard
 from synapse_ray.jobs_api.entrypoint import nonce_of, side_folder
 from synapse_ray.jobs_api.result_files import BrokenFileError, Opened, open_file
 from synapse_ray.missing_packages import missing_package
-from synapse_ray.translation import last_lines
+from synapse_ray.translation import is_out_of_memory, last_lines, worker_lost
 
 __all__ = ["error_of", "read_durability", "read_result"]
 
@@ -69,6 +69,10 @@ def error_of(job_id: str, info: JobDetails) -> PluginError:
         return BackendError(f"job {job_id!r} never began: {missing}:\n{last}")
     if info.error_type in ("JOB_SUPERVISOR_ACTOR_UNSCHEDULABLE", "JOB_SUPERVISOR_ACTOR_START_TIMEOUT"):
         return BackendError(f"job {job_id!r} never began: no node had what it asked for in time:\n{last}")
+    if is_out_of_memory(info.message):
+        lost = worker_lost(f"running job {job_id!r}", info.message)
+        lost.details.update(details)
+        return lost
     return WorkerLostError(f"job {job_id!r} died without an answer; it ended with:\n{last}", details=details)
 
 

@@ -19,8 +19,8 @@ from synapse_ray.keeper.files import JobFiles
 from synapse_ray.keeper.records import actor_name
 from synapse_ray.keeper.store import JobStore
 from synapse_ray.names import NAMESPACE
-from synapse_ray.ray_internals import drop_parcel
-from synapse_ray.translation import translated
+from synapse_ray.ray_internals import death_of_actor, drop_parcel
+from synapse_ray.translation import translated, worker_lost
 from synapse_ray.wire import pack_outcome
 
 __all__ = ["Watch", "failure"]
@@ -103,18 +103,17 @@ class Watch:
         worker = await asyncio.to_thread(_worker, job_id, nonce)
         if worker is not None:
             self.follow(job_id, nonce, action, worker)
+            return
+        death = await asyncio.to_thread(death_of_actor, actor_name(job_id, nonce))
+        if death is not None:  # it died together with the last keeper
+            self._fail(job_id, nonce, _named(worker_lost(_doing(job_id, action), death), job_id, action))
         elif time.monotonic() - since > _LEASE_SECONDS:
             self._first_seen.pop(nonce, None)
-            self._fail(
-                job_id,
-                nonce,
-                WorkerLostError(
-                    f"job {job_id!r} has no worker: whoever submitted it took the id, and ended before handing over "
-                    "the work; or its worker died while nobody looked. Submit it again under another id, or delete "
-                    "this one first",
-                    details={"action": action, "job_id": job_id},
-                ),
+            lost = WorkerLostError(
+                f"job {job_id!r} has no worker: whoever submitted it took the id, and ended before handing over the "
+                "work. Submit it again under another id, or delete this one first"
             )
+            self._fail(job_id, nonce, _named(lost, job_id, action))
 
     async def _follow(self, job_id: str, nonce: str, action: str, worker: Any) -> None:
         try:
@@ -158,7 +157,14 @@ def _kill(worker: Any) -> None:
 
 
 def _lost(error: Exception, job_id: str, action: str) -> PluginError:
-    found = translated(error, f"running action {action!r} as job {job_id!r}")
-    if isinstance(found, WorkerLostError):
-        found.details.update(action=action, job_id=job_id)
-    return found
+    return _named(translated(error, _doing(job_id, action)), job_id, action)
+
+
+def _doing(job_id: str, action: str) -> str:
+    return f"running action {action!r} as job {job_id!r}"
+
+
+def _named(error: PluginError, job_id: str, action: str) -> PluginError:
+    if isinstance(error, WorkerLostError):
+        error.details.update(action=action, job_id=job_id)
+    return error
