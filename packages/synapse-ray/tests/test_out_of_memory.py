@@ -47,7 +47,7 @@ def test_a_worker_that_takes_too_much_is_named_and_replaced(small_cluster: RayCl
 
     executor = kind()
     first = executor.execute(take, {"endless": False})
-    with pytest.raises(WorkerLostError, match="ran out of memory.*memory="):
+    with pytest.raises(WorkerLostError, match=r"ran out of memory.*memory="):
         executor.execute(take, {"endless": True})
     assert executor.execute(take, {"endless": False}) != first
     executor.shutdown()
