@@ -57,7 +57,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RayCluster]:
 
 
 class Trials:
-    """Runs trials until the time is over or the number is reached, and says what came of them."""
+    """Runs trials until the time is over, each kind once at least, or the number is reached; says what came of them."""
 
     def __init__(self) -> None:
         self.seed = int(os.environ.get("SYNAPSE_KILL_SEED") or random.SystemRandom().randrange(10**9))
@@ -68,7 +68,7 @@ class Trials:
         wanted = int(os.environ.get("SYNAPSE_KILLS", "0")) * share
         over = time.monotonic() + SECONDS * share
         number = 0
-        while number < wanted if wanted else time.monotonic() < over:
+        while number < wanted if wanted else (number < len(kinds) or time.monotonic() < over):
             kind = kinds[number % len(kinds)]
             try:
                 outcome = kind()
@@ -79,7 +79,6 @@ class Trials:
             number += 1
         rows = "".join(f"\n  {count:4d} {outcome}" for outcome, count in sorted(self.outcomes.items()))
         print(f"\n{number} kills, seed {self.seed}:{rows}")
-        assert number >= len(kinds), "too slow: not every kind had its turn"
 
 
 def work(tmp_path: Path, seconds: float) -> dict[str, Any]:
