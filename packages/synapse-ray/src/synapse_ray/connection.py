@@ -61,6 +61,17 @@ class Connection:
     is_client: bool
     is_private: bool = False
 
+    def is_answered(self) -> bool:
+        """Say whether somebody listens at the cluster's address; Ray itself waits a minute, and ends the process."""
+        if self.is_client:
+            return True  # its calls fail by themselves
+        parts = urlsplit(f"//{self.address}")
+        try:
+            socket.create_connection((parts.hostname or "", parts.port or 0), timeout=_KNOCK_SECONDS).close()
+        except OSError:
+            return False
+        return True
+
 
 def open_connection(address: str | None, *, start: bool = False) -> Connection:
     """Return this process's connection to the cluster at `address`, made if need be; end it by `close_connection`.

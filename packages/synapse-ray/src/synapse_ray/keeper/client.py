@@ -25,6 +25,8 @@ __all__ = ["KeeperClient", "find_keeper", "submitter"]
 
 _START_SECONDS = 120.0
 _AGAIN_SECONDS = 0.2
+_LOOK_SECONDS = 5.0
+_LOST_SECONDS = 20.0  # long enough for a control store that is restarted; after 60 Ray ends this process
 _ANSWER_SECONDS = 90.0  # of which the keeper may need some to be restarted
 
 
@@ -131,7 +133,7 @@ class KeeperClient:
         while True:
             actor = self._actor
             try:
-                return ray.get(getattr(actor, method).remote(*args), timeout=_ANSWER_SECONDS + waits)
+                return self._answer(doing, getattr(actor, method).remote(*args), _ANSWER_SECONDS + waits)
             except ray_errors.GetTimeoutError as error:
                 raise BackendUnreachableError(
                     f"{doing}: the keeper of the cluster has not answered for {_ANSWER_SECONDS + waits:g} s. It is "
@@ -145,6 +147,24 @@ class KeeperClient:
                 self._find_again(actor)
             except Exception as error:
                 raise translated(error, doing) from error
+
+    def _answer(self, doing: str, reference: Any, patience: float) -> Any:
+        begun = answered = time.monotonic()
+        while True:
+            left = max(0.0, begun + patience - time.monotonic())
+            try:
+                return ray.get(reference, timeout=min(left, _LOOK_SECONDS))
+            except ray_errors.GetTimeoutError:
+                if left <= _LOOK_SECONDS:
+                    raise
+            # Ray repeats the call for ever while the keeper cannot be reached, and tells nobody.
+            if self._connection.is_answered():
+                answered = time.monotonic()
+            elif time.monotonic() - answered > _LOST_SECONDS:
+                raise BackendUnreachableError(
+                    f"{doing}: no Ray cluster answers at {self._connection.address} any more. Its head is lost, or the "
+                    "network to it; what runs on a head that is lost is lost too"
+                )
 
     def _find_again(self, dead: Any) -> None:
         with self._lock:
