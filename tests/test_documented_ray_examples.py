@@ -883,7 +883,6 @@ def test_credentials_are_there_and_shown_nowhere(
     assert seen["env"] == {"SYNAPSE_HOST": "https://synapse.test", "SYNAPSE_ACCESS_TOKEN": token, "EXTRA": 5}
 
 
-@pytest.mark.campaign
 @pytest.mark.ray
 def test_remote_mode_connects_via_the_client_protocol(
     plugin: SimpleNamespace, run_script: Any, ray_cluster: RayCluster

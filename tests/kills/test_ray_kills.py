@@ -25,7 +25,7 @@ from synapse_core.errors import BackendError, JobNotFoundError, WorkerLostError
 from synapse_core.model.status import JobStatus
 from synapse_testing.ray_cluster import RayCluster, RayNode
 
-pytestmark = [pytest.mark.ray, pytest.mark.kills, pytest.mark.slow, pytest.mark.campaign]
+pytestmark = [pytest.mark.ray, pytest.mark.kills, pytest.mark.slow]
 
 HERE = str(Path(__file__).parent)
 SECONDS = 60.0

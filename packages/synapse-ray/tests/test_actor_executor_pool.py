@@ -21,7 +21,7 @@ from synapse_ray.actor_executor import RayActorExecutor
 from synapse_testing import actions
 from synapse_testing.waiting import wait_for_file
 
-pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("connected_ray"), pytest.mark.campaign]
+pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("connected_ray")]
 
 MakeExecutor = Callable[..., RayActorExecutor]
 

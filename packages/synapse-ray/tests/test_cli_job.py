@@ -22,7 +22,7 @@ import pytest
 
 from synapse_testing.ray_cluster import RayCluster
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.campaign]
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 MODES = ["task", "job", "ray-job"]
 JOB_MODES = ["job", "ray-job"]
@@ -188,6 +188,7 @@ def test_result_prints_logs_and_progress_are_those_of_local(mode: str, synapse: 
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.campaign
 def test_the_document_is_that_of_local(mode: str, synapse: Any, local: Any, shop: Path) -> None:
     arguments = ("add", "--set", "left=2", "--json")
     here = json.loads(local(*arguments).stdout)
@@ -200,6 +201,7 @@ def test_the_document_is_that_of_local(mode: str, synapse: Any, local: Any, shop
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.campaign
 def test_a_failure_is_that_of_local(mode: str, synapse: Any, local: Any, shop: Path) -> None:
     here = local("fail")
     there = synapse("plugin", "run", "fail", "--path", str(shop), "--mode", mode)
@@ -210,6 +212,7 @@ def test_a_failure_is_that_of_local(mode: str, synapse: Any, local: Any, shop: P
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.campaign
 def test_a_failure_in_json_is_that_of_local(mode: str, synapse: Any, local: Any, shop: Path) -> None:
     here = json.loads(local("fail", "--json", "--no-debug").stdout)
     there = json.loads(
@@ -224,6 +227,7 @@ def test_a_failure_in_json_is_that_of_local(mode: str, synapse: Any, local: Any,
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("arguments", [["add", "--set", "left=-1"], ["add"], ["ad"], ["add", "--no-such"]])
+@pytest.mark.campaign
 def test_a_mistake_reads_as_in_local_and_reaches_no_cluster(
     mode: str, arguments: list[str], local: Any, shop: Path
 ) -> None:
@@ -239,6 +243,7 @@ def test_a_mistake_reads_as_in_local_and_reaches_no_cluster(
 
 
 @pytest.mark.parametrize("mode", MODES)
+@pytest.mark.campaign
 def test_env_gpus_and_job_id_reach_the_action(
     mode: str, synapse: Any, shop: Path, unused_job_id: str, ray_cluster: RayCluster
 ) -> None:
@@ -257,6 +262,7 @@ def test_env_gpus_and_job_id_reach_the_action(
 
 
 @pytest.mark.parametrize("mode", JOB_MODES)
+@pytest.mark.campaign
 def test_an_id_that_is_taken_is_refused(mode: str, synapse: Any, shop: Path, submitted: Any) -> None:
     job_id = submitted(mode, "add", {"left": 1})
     done = synapse("plugin", "run", "add", "--set", "left=5", "--path", str(shop), "-m", mode, "--job-id", job_id)
@@ -266,6 +272,7 @@ def test_an_id_that_is_taken_is_refused(mode: str, synapse: Any, shop: Path, sub
 
 
 @pytest.mark.parametrize("mode", JOB_MODES)
+@pytest.mark.campaign
 def test_detached_the_result_can_be_had_later(mode: str, synapse: Any, shop: Path) -> None:
     done = synapse("plugin", "run", "add", "--set", "left=5", "--path", str(shop), "--mode", mode, "--detach")
     assert done.returncode == 0, done.stderr
@@ -278,6 +285,7 @@ def test_detached_the_result_can_be_had_later(mode: str, synapse: Any, shop: Pat
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "http://127.0.0.1:1"])
+@pytest.mark.campaign
 def test_a_wrong_address_says_what_to_type(mode: str, address: str, synapse: Any, shop: Path) -> None:
     done = synapse(
         "plugin", "run", "add", "--set", "left=5", "--path", str(shop), "--mode", mode, "--ray-address", address
@@ -346,6 +354,7 @@ def test_a_finished_job_is_found_by_its_id_alone(mode: str, synapse: Any, submit
 
 
 @pytest.mark.parametrize("mode", JOB_MODES)
+@pytest.mark.campaign
 def test_every_answer_is_a_document_with_json(mode: str, synapse: Any, submitted: Any, ray_cluster: RayCluster) -> None:
     job_id = submitted(mode, "add", {"left": 1})
     where = ["--json", "--mode", mode, "--ray-address", ray_cluster.address]
@@ -362,6 +371,7 @@ def test_every_answer_is_a_document_with_json(mode: str, synapse: Any, submitted
     assert row["started_at"] <= row["ended_at"]
 
 
+@pytest.mark.campaign
 def test_the_list_has_jobs_of_both_kinds_the_latest_first(synapse: Any, submitted: Any) -> None:
     ids = [submitted(mode, "add", {"left": n}) for n, mode in enumerate(("ray-job", "job", "ray-job"))]
     listed = synapse("job", "list")
@@ -378,6 +388,7 @@ def test_the_list_has_jobs_of_both_kinds_the_latest_first(synapse: Any, submitte
 
 
 @pytest.mark.parametrize("mode", JOB_MODES)
+@pytest.mark.campaign
 def test_logs_are_followed_until_the_job_ends(
     mode: str, submitted: Any, shop: Path, tmp_path: Path, ray_cluster: RayCluster
 ) -> None:
@@ -399,6 +410,7 @@ def test_logs_are_followed_until_the_job_ends(
 
 
 @pytest.mark.parametrize("mode", JOB_MODES)
+@pytest.mark.campaign
 def test_ctrl_c_ends_the_following_of_logs_and_not_the_job(
     mode: str, submitted: Any, synapse: Any, tmp_path: Path, ray_cluster: RayCluster
 ) -> None:
@@ -433,6 +445,7 @@ def test_a_running_job_is_cancelled(mode: str, synapse: Any, submitted: Any, tmp
 
 
 @pytest.mark.parametrize("mode", JOB_MODES)
+@pytest.mark.campaign
 def test_the_result_of_a_failed_job_is_its_error(mode: str, synapse: Any, submitted: Any) -> None:
     job_id = submitted(mode, "fail")
     result = synapse("job", "result", job_id)
@@ -451,6 +464,7 @@ def test_an_unknown_id_says_where_to_look(command: list[str], synapse: Any) -> N
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.campaign
 def test_an_unknown_id_in_json_is_a_document(synapse: Any) -> None:
     done = synapse("job", "status", "nobody-knows-it", "--json")
     document = json.loads(done.stdout)
@@ -458,6 +472,7 @@ def test_an_unknown_id_in_json_is_a_document(synapse: Any) -> None:
 
 
 @pytest.mark.parametrize("more", [[], ["--mode", "job"], ["--mode", "ray-job"]])
+@pytest.mark.campaign
 def test_no_cluster_at_the_address_says_how_to_start_one(more: list[str], synapse: Any) -> None:
     done = synapse("job", "list", "--ray-address", "127.0.0.1:1", *more)
     assert (done.returncode, done.stdout) == (6, "")
@@ -465,6 +480,7 @@ def test_no_cluster_at_the_address_says_how_to_start_one(more: list[str], synaps
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.campaign
 def test_help_names_every_command(synapse: Any) -> None:
     shown = synapse("job", "--help").stdout
     for command in ("list", "status", "logs", "result", "cancel"):
@@ -519,6 +535,7 @@ def processes_in(folder: Path) -> list[int]:
     return found
 
 
+@pytest.mark.campaign
 def test_task_starts_a_private_cluster_and_says_so(alone: Any, shop: Path) -> None:
     done = alone("plugin", "run", "add", "--set", "left=2", "--path", str(shop), "--mode", "task")
     assert done.returncode == 0, done.stderr
@@ -537,6 +554,7 @@ def test_jobs_say_how_to_start_a_cluster(mode: str, alone: Any, shop: Path) -> N
 
 
 @pytest.mark.parametrize("mode", JOB_MODES)
+@pytest.mark.campaign
 def test_start_ray_starts_a_cluster_that_stays(mode: str, alone: Any, shop: Path) -> None:
     done = alone("plugin", "run", "add", "--set", "left=2", "--path", str(shop), "--mode", mode, "--start-ray")
     assert done.returncode == 0, done.stderr

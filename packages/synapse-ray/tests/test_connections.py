@@ -231,7 +231,6 @@ def test_an_address_of_no_known_form(ray_cluster: RayCluster) -> None:
         assert text.startswith("BackendError: 'host-without-port' is no address")
 
 
-@pytest.mark.campaign
 def test_a_cluster_lost_in_the_middle_is_an_error_and_no_hang(tmp_path: Path) -> None:
     code = """
     mode, address, dashboard, here = sys.argv[1:]

@@ -32,7 +32,7 @@ from synapse_ray import RayJobExecutor
 from synapse_testing import actions
 from synapse_testing.ray_cluster import RayCluster
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.campaign]
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 PATIENCE = 90.0
 RunScript = Callable[..., subprocess.CompletedProcess[str]]

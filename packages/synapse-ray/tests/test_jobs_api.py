@@ -37,9 +37,6 @@ from synapse_testing import actions
 from synapse_testing.ray_cluster import RayCluster
 from synapse_testing.waiting import wait_for_file
 
-pytestmark = pytest.mark.campaign
-
-
 PATIENCE = 120.0
 
 

@@ -19,7 +19,7 @@ from synapse_ray import RayJobExecutor
 from synapse_testing import actions
 from synapse_testing.ray_cluster import RayCluster
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.campaign]
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 PATIENCE = 120.0
 BUDGET_SECONDS = float(os.environ.get("SYNAPSE_KILL_SECONDS", "30"))

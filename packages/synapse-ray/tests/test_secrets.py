@@ -23,7 +23,7 @@ from synapse_testing.ray_cluster import RayCluster
 from synapse_testing.ray_processes import poll
 from synapse_testing.waiting import wait_for_file
 
-pytestmark = [pytest.mark.ray, pytest.mark.slow, pytest.mark.campaign]
+pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 MODES = ("task", "ray-job", "job")
 

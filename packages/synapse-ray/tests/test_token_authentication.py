@@ -113,7 +113,6 @@ def test_a_wrong_token_is_told_from_a_missing_one(guarded: RayCluster, tmp_path:
         assert "none was found" in text
 
 
-@pytest.mark.campaign
 def test_over_the_client_protocol_too(guarded: RayCluster, tmp_path: Path) -> None:
     code = RUN.replace("sys.argv[1]", repr(guarded.client_address))
     variables = {"RAY_AUTH_TOKEN_PATH": "/no/such/file"}

@@ -10,6 +10,7 @@ from synapse_core.safe_text import safe_str
 from synapse_ray.addresses import dashboard_url, parse_address
 from synapse_ray.ray_internals import (
     dashboard_of_cluster,
+    dashboard_of_connection,
     is_inside_worker,
     running_cluster,
 )
@@ -24,8 +25,8 @@ def find_dashboard(dashboard_address: str | None, ray_address: str) -> str:
 
     Args:
         dashboard_address: As the caller wrote it; a URL is taken as it is.
-        ray_address: Where that is not given; ``auto`` is the cluster that ``RAY_ADDRESS`` names, else one that runs
-            on this machine, else the default address.
+        ray_address: Where that is not given; ``auto`` is the cluster that this process is connected to, else the one
+            that ``RAY_ADDRESS`` names, else one that runs on this machine, else the default address.
 
     Raises:
         BackendError: It is no address.
@@ -58,12 +59,14 @@ def find_dashboard(dashboard_address: str | None, ray_address: str) -> str:
 
 
 def _own_dashboard() -> str | None:
-    """Return the dashboard of the cluster that this process works for, where it is one of Ray's workers."""
-    if "ray" not in sys.modules or not is_inside_worker():
+    """Return the dashboard of the cluster that this process is connected to, or works for, where it has one."""
+    if "ray" not in sys.modules:
         return None
     import ray
 
-    return dashboard_of_cluster(str(ray.get_runtime_context().gcs_address))
+    if is_inside_worker():
+        return dashboard_of_cluster(str(ray.get_runtime_context().gcs_address))
+    return dashboard_of_connection() if ray.is_initialized() else None
 
 
 def _ask(cluster: str | None) -> str:

@@ -53,7 +53,7 @@ class RayJobsApiExecutor(BaseRayExecutor):
     Args:
         env: Values for ``ctx.env``, above the worker's own ``os.environ``.
         dashboard_address: ``http://HOST:8265``. Default: that of the cluster at `ray_address`, which without any
-            address is ``http://localhost:8265``.
+            address is the connected one, else one that runs on this machine, else ``http://localhost:8265``.
         runtime_env: Ray's runtime environment; never changed.
         working_dir: Folder to ship. Default: that of the action's plugin.
         requirements_file: A requirements.txt. Default: the one in the folder that is shipped.
