@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pathlib
 import sys
+from collections.abc import Iterable
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from typing import Any, TypeAlias
@@ -25,10 +26,12 @@ Packed: TypeAlias = "tuple[str, Any]"
 
 _ATOMS = frozenset(
     {
-        type(None), bool, int, float, complex, str, bytes, date, datetime, time, timedelta, timezone,
+        type(None), bool, int, float, complex, str, bytes, date, timedelta, timezone,
         Decimal, UUID, pathlib.PosixPath, pathlib.WindowsPath, pathlib.PurePosixPath, pathlib.PureWindowsPath,
     }
 )  # fmt: skip
+_GROUPS = frozenset({list, tuple, set, frozenset})
+_OF_A_ZONE = frozenset({datetime, time})
 _DEEPEST = 100
 
 
@@ -81,12 +84,21 @@ def is_plain(value: Any, depth: int = 0) -> bool:
     """Say whether Ray's pickle opens `value` anywhere, exactly as it is; no subclass, nothing of a user's."""
     kind = type(value)
     if kind in _ATOMS:
-        return not isinstance(value, (datetime, time)) or value.tzinfo is None or type(value.tzinfo) is timezone
+        return True
+    if kind in _OF_A_ZONE:
+        return value.tzinfo is None or type(value.tzinfo) is timezone
     if depth > _DEEPEST:  # it may contain itself; `encode` says so
         return False
     if kind is dict:
-        return all(is_plain(key, depth + 1) and is_plain(item, depth + 1) for key, item in value.items())
-    if kind in (list, tuple, set, frozenset):
-        return all(is_plain(item, depth + 1) for item in value)
+        return _are_plain(value, depth + 1) and _are_plain(value.values(), depth + 1)
+    if kind in _GROUPS:
+        return _are_plain(value, depth + 1)
     numpy = sys.modules.get("numpy")
     return numpy is not None and kind is numpy.ndarray and value.dtype.isbuiltin == 1 and not value.dtype.hasobject
+
+
+def _are_plain(values: Iterable[Any], depth: int) -> bool:
+    for value in values:  # noqa: SIM110  # every call of a warm actor comes by here, and a generator takes twice as long
+        if type(value) not in _ATOMS and not is_plain(value, depth):
+            return False
+    return True

@@ -18,7 +18,7 @@ from synapse_core.redaction import redact, secret_values
 from synapse_core.resolution import ResolvedAction
 from synapse_ray.action_spec import ActionSpec
 from synapse_ray.wire import Packed, is_plain, pack_outcome, unpack, unpack_outcome
-from synapse_ray.worker_output import captured_output
+from synapse_ray.worker_output import OutputCapture
 from synapse_ray.worker_report import load_reported
 
 __all__ = ["ActionRunner", "Reply", "WorkerSettings", "open_reply", "without_secrets"]
@@ -59,6 +59,7 @@ class ActionRunner:
         self._known: dict[ActionSpec, ResolvedAction] = {}
         self._environment: PluginEnvironment | None = None
         self.secrets = [*secret_values(settings.env), *settings.variables.values()]
+        self._output = OutputCapture(self.secrets, also_write=settings.writes_output)
         # In the process's environment, where clients and subprocesses of the action look for them. What a process
         # sets itself shows in none of Ray's interfaces.
         os.environ.update({key: _as_text(value) for key, value in settings.env.items() if value is not None})
@@ -101,11 +102,14 @@ class ActionRunner:
         def emit_output(stream: str, text: str) -> None:
             emit({"kind": "output", "job_id": job_id, "time": time.time(), "stream": stream, "text": text})
 
-        with captured_output(emit_output, self.secrets, also_write=self._settings.writes_output):
+        self._output.begin(emit_output)
+        try:
             action = self._known.get(spec)
             if action is None:
                 action = self._known[spec] = load_reported(spec, self._folder)
             return run_action(action, unpack(params), ctx)
+        finally:
+            self._output.end()
 
     def _env(self) -> PluginEnvironment:
         return PluginEnvironment.from_environ().merge(self._settings.env)

@@ -2,54 +2,67 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
 from synapse_core.redaction import redact
 
-__all__ = ["captured_output"]
+__all__ = ["OutputCapture"]
 
 _MOST_HELD = 64 * 1024  # characters without a newline, after which they are handed on all the same
 
 
-@contextlib.contextmanager
-def captured_output(emit: Callable[[str, str], None], secrets: Iterable[str], *, also_write: bool) -> Iterator[None]:
-    """Hand on what is printed within, in whole lines, with secrets hidden.
+class OutputCapture:
+    """Hands on what is printed while an action runs, in whole lines, with secrets hidden.
+
+    One serves all actions of a process, one after another: what has taken hold of a stream in the first, such as a
+    handler of `logging`, then writes to the caller of the next.
 
     Args:
-        emit: Called with ``stdout`` or ``stderr`` and a text of whole lines; from the thread that printed.
         secrets: Texts that nobody should see.
         also_write: Whether to write it to the worker's own streams, and so to its log file, as well.
     """
-    hidden = list(secrets)
-    taken = [_LineStream(name, getattr(sys, name), emit, hidden, also_write) for name in ("stdout", "stderr")]
-    before = sys.stdout, sys.stderr
-    sys.stdout, sys.stderr = taken
-    try:
-        yield
-    finally:
+
+    def __init__(self, secrets: Iterable[str], *, also_write: bool) -> None:
+        self._hidden = list(secrets)
+        self._also_write = also_write
+        self._streams: tuple[_LineStream, ...] = ()
+
+    def begin(self, emit: Callable[[str, str], None]) -> None:
+        """Hand on to `emit` from now on: ``stdout`` or ``stderr``, and a text of whole lines."""
+        under = sys.stdout, sys.stderr
+        if not self._streams or (self._streams[0].under, self._streams[1].under) != under:
+            self._streams = tuple(
+                _LineStream(name, stream, self._hidden, self._also_write)
+                for name, stream in zip(("stdout", "stderr"), under, strict=True)
+            )
+        for stream in self._streams:
+            stream.emit = emit
+        sys.stdout, sys.stderr = self._streams
+
+    def end(self) -> None:
+        """Put the worker's own streams back, and hand on a last line that has no newline."""
+        out, err = self._streams
         # Somebody may have replaced them meanwhile, and is to put them back.
-        if sys.stdout is taken[0]:
-            sys.stdout = before[0]
-        if sys.stderr is taken[1]:
-            sys.stderr = before[1]
-        for stream in taken:
-            stream.finish()
+        if sys.stdout is out:
+            sys.stdout = out.under
+        if sys.stderr is err:
+            sys.stderr = err.under
+        out.finish()
+        err.finish()
 
 
 class _LineStream(io.TextIOBase):
     """A text stream that hands on whole lines."""
 
-    def __init__(
-        self, name: str, under: TextIO, emit: Callable[[str, str], None], hidden: list[str], also_write: bool
-    ) -> None:
+    emit: Callable[[str, str], None]
+
+    def __init__(self, name: str, under: TextIO, hidden: list[str], also_write: bool) -> None:
+        self.under = under
         self._name = name
-        self._under = under
-        self._emit = emit
         self._hidden = hidden
         self._also_write = also_write
         self._held: list[str] = []
@@ -78,10 +91,10 @@ class _LineStream(io.TextIOBase):
 
     def _hand_on(self, text: str) -> None:
         shown = redact(text, self._hidden)
-        self._emit(self._name, shown)
+        self.emit(self._name, shown)
         if self._also_write:
-            self._under.write(shown)
-            self._under.flush()
+            self.under.write(shown)
+            self.under.flush()
 
     def writable(self) -> bool:
         return True
@@ -90,11 +103,11 @@ class _LineStream(io.TextIOBase):
         return False
 
     def fileno(self) -> int:
-        return self._under.fileno()
+        return self.under.fileno()
 
     def flush(self) -> None:
         if self._also_write:
-            self._under.flush()
+            self.under.flush()
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
@@ -106,4 +119,4 @@ class _LineStream(io.TextIOBase):
 
     @property
     def buffer(self) -> Any:
-        return self._under.buffer
+        return self.under.buffer
