@@ -24,6 +24,7 @@ import pytest
 from synapse_core.errors import BackendError, JobNotFoundError, WorkerLostError
 from synapse_core.model.status import JobStatus
 from synapse_testing.ray_cluster import RayCluster, RayNode
+from synapse_testing.ray_processes import poll
 
 pytestmark = [pytest.mark.ray, pytest.mark.kills, pytest.mark.slow]
 
@@ -63,12 +64,28 @@ class Trials:
         self.seed = int(os.environ.get("SYNAPSE_KILL_SEED") or random.SystemRandom().randrange(10**9))
         self.random = random.Random(self.seed)
         self.outcomes: Counter[str] = Counter()
+        self.kills = 0
+
+    def kill(self, pid: int) -> bool:
+        """Kill a process; ``False`` where it had ended, which does not count."""
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            self.kills += 1
+            return True
+        return False
+
+    def kill_worker(self, params: dict[str, Any], pause: float) -> bool:
+        """Kill the process that does the work, a while after it has begun."""
+        file = Path(params["pid_file"])
+        until(lambda: file.exists() and file.read_text() != "", lambda: "the work never began")
+        time.sleep(pause)
+        return self.kill(int(file.read_text()))
 
     def run(self, kinds: list[Callable[[], str]], share: float) -> None:
         wanted = int(os.environ.get("SYNAPSE_KILLS", "0")) * share
         over = time.monotonic() + SECONDS * share
         number = 0
-        while number < wanted if wanted else (number < len(kinds) or time.monotonic() < over):
+        while self.kills < wanted if wanted else (number < len(kinds) or time.monotonic() < over):
             kind = kinds[number % len(kinds)]
             try:
                 outcome = kind()
@@ -78,31 +95,15 @@ class Trials:
             self.outcomes[f"{kind.__name__}: {outcome}"] += 1
             number += 1
         rows = "".join(f"\n  {count:4d} {outcome}" for outcome, count in sorted(self.outcomes.items()))
-        print(f"\n{number} kills, seed {self.seed}:{rows}")
+        print(f"\n{self.kills} kills in {number} trials, seed {self.seed}:{rows}")
 
 
 def work(tmp_path: Path, seconds: float) -> dict[str, Any]:
     return {"pid_file": str(tmp_path / uuid.uuid4().hex), "seconds": seconds, "number": random.randrange(1000)}
 
 
-def kill_when_begun(params: dict[str, Any], pause: float) -> bool:
-    """Kill the process that does the work; ``False`` where it was done already."""
-    file, over = Path(params["pid_file"]), time.monotonic() + PATIENCE
-    while not (file.exists() and file.read_text()):
-        assert time.monotonic() < over, "the work never began"
-        time.sleep(0.01)
-    time.sleep(pause)
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(int(file.read_text()), signal.SIGKILL)
-        return True
-    return False
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    over = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < over, what
-        time.sleep(0.1)
+def until(condition: Callable[[], bool], what: Callable[[], str]) -> None:
+    assert poll(condition, PATIENCE), what()
 
 
 def living_actors() -> list[str]:
@@ -116,10 +117,10 @@ def living_actors() -> list[str]:
 def nothing_is_left() -> None:
     import ray
 
-    until(lambda: living_actors() == [], f"actors are left: {living_actors()}")
+    until(lambda: living_actors() == [], lambda: f"actors are left: {living_actors()}")
     until(
         lambda: ray.available_resources().get("CPU") == ray.cluster_resources().get("CPU"),
-        "somebody still holds CPUs",
+        lambda: f"of {ray.cluster_resources()} only {ray.available_resources()} is free",
     )
 
 
@@ -134,14 +135,14 @@ def test_kills_of_warm_actors(cluster: RayCluster, tmp_path: Path) -> None:
         def actor_of_an_idempotent_action() -> str:
             given = work(tmp_path, trials.random.uniform(0.05, 0.4))
             call = threads.submit(executor.execute, kill_work.finish_again, given)
-            killed = kill_when_begun(given, trials.random.uniform(0, given["seconds"]))
+            killed = trials.kill_worker(given, trials.random.uniform(0, given["seconds"]))
             assert call.result(PATIENCE) == given["number"]
             return "killed and run again" if killed else "done before"
 
         def actor_of_any_other_action() -> str:
             given = work(tmp_path, trials.random.uniform(0.05, 0.4))
             call = threads.submit(executor.execute, kill_work.finish, given)
-            kill_when_begun(given, trials.random.uniform(0, given["seconds"]))
+            trials.kill_worker(given, trials.random.uniform(0, given["seconds"]))
             try:
                 assert call.result(PATIENCE) == given["number"]
             except WorkerLostError:
@@ -207,13 +208,13 @@ def test_kills_of_jobs(cluster: RayCluster, tmp_path: Path) -> None:
     def worker() -> str:
         given = work(tmp_path, trials.random.uniform(0.05, 0.4))
         job_id = executor.submit(kill_work.finish, given)
-        kill_when_begun(given, trials.random.uniform(0, given["seconds"] + 0.3))
+        trials.kill_worker(given, trials.random.uniform(0, given["seconds"] + 0.3))
         return outcome_of(executor, job_id, given["number"])
 
     def worker_of_an_idempotent_action() -> str:
         given = work(tmp_path, trials.random.uniform(0.05, 0.4))
         job_id = executor.submit(kill_work.finish_again, given)
-        kill_when_begun(given, trials.random.uniform(0, given["seconds"] + 0.3))
+        trials.kill_worker(given, trials.random.uniform(0, given["seconds"] + 0.3))
         found = outcome_of(executor, job_id, given["number"])
         assert found == "finished"
         return found
@@ -222,9 +223,10 @@ def test_kills_of_jobs(cluster: RayCluster, tmp_path: Path) -> None:
         given = [work(tmp_path, trials.random.uniform(0.05, 0.4)) for _ in range(2)]
         jobs = [executor.submit(kill_work.finish, each) for each in given]
         time.sleep(trials.random.uniform(0, 1.5))
-        for pid in pids_of("Keeper"):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        keepers = pids_of("Keeper")
+        assert keepers, "there is no keeper to be killed"
+        for pid in keepers:
+            trials.kill(pid)
         for job_id, each in zip(jobs, given, strict=True):
             assert outcome_of(executor, job_id, each["number"]) == "finished"
         return "all finished"
@@ -242,7 +244,7 @@ def test_kills_of_jobs(cluster: RayCluster, tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == "ready\n"
         time.sleep(trials.random.uniform(0, 1.5))
-        process.kill()
+        trials.kill(process.pid)
         submitted = "submitted" in process.communicate()[0]
         if not submitted and asked.get_status(job_id) == JobStatus.UNKNOWN:
             return "killed before it had submitted"
@@ -263,11 +265,12 @@ def test_kills_of_jobs(cluster: RayCluster, tmp_path: Path) -> None:
     def driver_over_http() -> str:
         given = work(tmp_path, trials.random.uniform(0.05, 0.4))
         job_id = over_http.submit(kill_work.finish, given)
-        kill_when_begun(given, trials.random.uniform(0, given["seconds"] + 0.3))
+        trials.kill_worker(given, trials.random.uniform(0, given["seconds"] + 0.3))
         return outcome_of(over_http, job_id, given["number"])
 
     def lose_the_node() -> None:
         nodes.pop().kill()
+        trials.kills += 1
         nodes.append(cluster.add_node(num_cpus=2, memory=8 * 2**30))
 
     def node() -> str:
@@ -311,7 +314,6 @@ def test_kills_of_jobs(cluster: RayCluster, tmp_path: Path) -> None:
     for job_id, number in finished.items():
         asked: Any = executor if executor.get_status(job_id) != JobStatus.UNKNOWN else over_http
         assert asked.get_result(job_id, PATIENCE) == number
-    until(lambda: "JobWorker" not in living_actors(), "workers of jobs are left")
     nothing_is_left()
     assert ray.is_initialized()
 

@@ -38,6 +38,8 @@ ERROR: No matching distribution found for no-such-package-at-all
         (ConnectionError("Could not find any running Ray instance."), BackendUnreachableError, "ray start --head"),
         (RuntimeError("Version mismatch: The cluster was started with:\n    Ray: 2.1"), BackendError, "Ray: 2.1"),
         (RuntimeError("no authentication token was found"), AuthenticationError, "RAY_AUTH_TOKEN_PATH"),
+        (RuntimeError("Failed to connect to GCS."), BackendUnreachableError, "ray start --head"),
+        (RuntimeError("the connector of the camera is loose"), BackendError, "RuntimeError"),
         (ray_errors.RaySystemError("broken"), BackendError, "RaySystemError"),
     ],
 )

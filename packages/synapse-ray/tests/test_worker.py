@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from synapse_core.actions import BaseAction
-from synapse_core.errors import ExecutionError, ValidationError
+from synapse_core.errors import ActionLoadError, ExecutionError, ValidationError
 from synapse_core.ports.events import RecordingSink
 from synapse_core.resolution import resolve_action
 from synapse_ray.action_spec import ActionSpec, spec_of
@@ -48,6 +48,17 @@ def test_errors_come_back_as_errors() -> None:
     with pytest.raises(ExecutionError) as caught:
         open_reply(run(actions.raises)[0])
     assert caught.value.original_type == "OvenError"
+
+
+def test_code_that_cannot_be_opened_here_is_an_error_of_ours_without_secrets() -> None:
+    module = f"missing_{SECRET.replace('-', '_')}"
+    pickled = f"c{module}\nAction\n.".encode()  # as a pickle names what it does not hold
+    runner = ActionRunner(WorkerSettings({"MY_TOKEN": SECRET.replace("-", "_")}, writes_output=False))
+    reply = runner.run(ActionSpec("mine", pickled=pickled), pack({}), "job-7", lambda report: None)
+    with pytest.raises(ActionLoadError, match=r"'mine' cannot be opened on the worker: ModuleNotFoundError") as caught:
+        open_reply(reply)
+    assert "requirements.txt" in str(caught.value)
+    assert "81c5b2f9d6a7" not in str(caught.value) + caught.value.traceback
 
 
 def test_values_keep_their_type_in_ctx_and_are_text_in_the_process() -> None:

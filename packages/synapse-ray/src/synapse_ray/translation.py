@@ -29,6 +29,10 @@ _CODE = re.compile(r"^    ")
 _WANTS_TOKEN = re.compile(r"(?i)authentication token|InvalidAuthToken|Unauthenticated:")
 _OUT_OF_MEMORY = ray_errors.OutOfMemoryError.__name__
 _LOW_ON_MEMORY = "running low on memory"
+# Where Ray raises a RuntimeError for it.
+_NO_CONNECTION = re.compile(
+    r"(failed|unable|could not|cannot) (to )?connect\b|\bnot connected\b|connection refused", re.IGNORECASE
+)
 _DEEPEST = 10
 
 
@@ -70,7 +74,7 @@ def translated(error: BaseException, doing: str, *, address: str | None = None) 
         return worker_lost(doing, text, original_type=type(error).__name__)
     if "Version mismatch" in text:
         return BackendError(f"{doing}: {_one_line(text)}. Install the same Ray and Python minor version on both sides")
-    if isinstance(error, (ConnectionError, ray_errors.RpcError)) or "onnect" in text:
+    if isinstance(error, (ConnectionError, ray_errors.RpcError)) or _NO_CONNECTION.search(text):
         return BackendUnreachableError(f"{doing}: no Ray cluster answers{at}: {_first_line(text)}. {_START_ONE}")
     return BackendError(f"{doing}: Ray failed with {type(error).__name__}: {_first_line(text)}")
 

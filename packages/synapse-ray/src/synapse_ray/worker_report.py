@@ -8,9 +8,9 @@ import os
 import platform
 import sys
 
-from synapse_core.errors import BackendError
+from synapse_core.errors import ActionLoadError, BackendError, PluginError
 from synapse_core.resolution import ResolvedAction
-from synapse_core.safe_text import safe_str
+from synapse_core.safe_text import format_traceback, safe_str
 from synapse_ray.action_spec import ActionSpec, load_action
 
 __all__ = ["load_reported", "worker_report"]
@@ -38,16 +38,23 @@ def load_reported(spec: ActionSpec, folder: str | None) -> ResolvedAction:
     """Do what `load_action` does; where ``synapse_sdk`` is in the way, say what the worker has and what to install.
 
     Raises:
-        ActionLoadError: It does not import here.
+        ActionLoadError: It does not import here, or cannot be opened.
         BackendError: It is written to ``synapse_sdk``, and that is missing here, or somebody else's.
     """
     was_there = _FACADE in sys.modules
     try:
         found = load_action(spec, folder)
-    except (ImportError, TypeError) as error:
+    except Exception as error:
         if _is_about_facade(error) and (problem := _facade_problem(spec.name, error)) is not None:
             raise problem from error
-        raise
+        if isinstance(error, PluginError):
+            raise
+        raise ActionLoadError(
+            f"action {spec.name!r} cannot be opened on the worker: {type(error).__name__}: {safe_str(error)}. "
+            "Install there what it needs (requirements.txt), or put it into a module of the plugin's folder",
+            entrypoint=spec.entrypoint,
+            traceback=format_traceback(error),
+        ) from error
     if not was_there and _FACADE in sys.modules and (problem := _facade_problem(spec.name, None)) is not None:
         raise problem
     return found
