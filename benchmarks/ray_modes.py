@@ -46,6 +46,7 @@ def compare_ray_modes() -> Iterator[Comparison]:
             yield from _first_lines(cluster.dashboard_url)
             yield from _large_logs(cluster)
             yield from _many_jobs()
+            yield _memory_over_http(cluster.dashboard_url)
         finally:
             ray.shutdown()
 
@@ -201,6 +202,35 @@ def _many_jobs() -> Iterator[Comparison]:
     for actor in bare:
         ray.kill(actor)
     yield Comparison("memory of a job", "bare detached actor", ours / _MIB, theirs / _MIB, 1.0, 6, unit="MB")
+
+
+def _memory_over_http(dashboard: str) -> Comparison:
+    """Compare all processes of a job: Ray's supervisor, the driver, and what that has started."""
+    from ray.job_submission import JobSubmissionClient
+
+    from benchmarks import ray_work
+    from synapse_ray import RayJobsApiExecutor
+
+    executor = RayJobsApiExecutor(dashboard_address=dashboard)
+    client = JobSubmissionClient(dashboard)
+    script = f"{sys.executable} -c 'import ray, time; time.sleep(3600)'"
+    kinds: tuple[tuple[Callable[[], str], Callable[[str], object]], ...] = (
+        (lambda: executor.submit(ray_work.sleeps, {"seconds": 3600}), executor.stop),
+        (lambda: client.submit_job(entrypoint=script), client.stop_job),
+    )
+    sizes = []
+    for submit, stop in kinds:
+        jobs = [submit() for _ in range(3)]
+        time.sleep(20)
+        found = [ray_work.private_memory(pid) for pid in ray_work.processes_of_jobs()]
+        assert len(found) >= 2 * len(jobs), "some jobs have not started"
+        sizes.append(sum(found) / len(jobs) / _MIB)
+        for job in jobs:
+            stop(job)
+        time.sleep(5)
+    return Comparison(
+        "memory of a Jobs API job", "`ray job submit` of a script that imports Ray", *sizes, 1.0, 3, unit="MB"
+    )
 
 
 def _bare_detached() -> Any:

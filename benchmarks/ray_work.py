@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import os
-import resource
 import time
+from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
 
 from synapse_core import BaseAction
 
-__all__ = ["Bare", "DelaySink", "EchoAction", "follow_large_log", "logs_slowly", "measures_memory", "sleeps"]
+__all__ = [
+    "Bare",
+    "DelaySink",
+    "EchoAction",
+    "follow_large_log",
+    "logs_slowly",
+    "measures_memory",
+    "private_memory",
+    "processes_of_jobs",
+    "sleeps",
+]
 
 _LINES = 100_000
 _LINE = "x" * 1048  # with its number and newline, about 105 MB in all
@@ -87,12 +97,42 @@ def follow_large_log(mode: str, dashboard: str) -> None:
     executor: Any = RayJobExecutor() if mode == "ray-job" else RayJobsApiExecutor(dashboard_address=dashboard)
     small = executor.submit(logs_slowly, {"lines": 2, "pause": 0.1})
     assert list(executor.stream_logs(small, timeout=120))
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    before = _memory("VmRSS")
     count = 0
     for line in executor.stream_logs(executor.submit(logs_a_lot, {}), timeout=600):
         count += line.endswith(f"{_LINE}\n")
     assert count == _LINES, count
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
+    print((_memory("VmHWM") - before) / 1024)
+
+
+def _memory(name: str) -> int:
+    """Return a row of this process's status, in KiB."""
+    rows = Path("/proc/self/status").read_text().splitlines()
+    return next(int(row.split()[1]) for row in rows if row.startswith(f"{name}:"))
+
+
+def processes_of_jobs() -> list[int]:
+    """Return this machine's processes of running Jobs API jobs: each supervisor, and all that it has started."""
+    parents = {}
+    supervisors = set()
+    for status in Path("/proc").glob("[0-9]*/status"):
+        try:
+            rows = dict(row.split(":", 1) for row in status.read_text().splitlines())
+            command = (status.parent / "cmdline").read_bytes()
+        except (OSError, ValueError):  # it has ended meanwhile
+            continue
+        pid = int(status.parent.name)
+        parents[pid] = int(rows["PPid"])
+        if command.startswith(b"ray::JobSupervisor"):
+            supervisors.add(pid)
+
+    def is_of_a_job(pid: int) -> bool:
+        while pid and pid not in supervisors:
+            pid = parents.get(pid, 0)
+        return pid in supervisors
+
+    return [pid for pid in parents if is_of_a_job(pid)]
 
 
 def private_memory(pid: int) -> float:

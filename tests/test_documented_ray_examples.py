@@ -870,7 +870,7 @@ def test_working_directory_with_wheels(closing: Any, tmp_path: Path) -> None:
 
 @pytest.mark.ray
 @pytest.mark.parametrize("name", NAMES)
-def test_credentials_are_there_and_shown_nowhere(
+def test_credentials_are_there_in_every_mode(
     name: str, plugin: SimpleNamespace, closing: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token = f"token-{os.urandom(8).hex()}"
