@@ -17,7 +17,9 @@ from synapse_core.actions import action
 from synapse_core.errors import BackendError, ExecutionError, WorkerLostError
 from synapse_core.ports.events import RecordingSink
 from synapse_core.resolution import resolve_action
+from synapse_ray import shared_pool
 from synapse_ray.actor_executor import RayActorExecutor
+from synapse_ray.start_notice import StartNotice
 from synapse_testing import actions
 from synapse_testing.waiting import wait_for_file
 
@@ -180,12 +182,15 @@ def test_an_exception_in_a_task_is_the_actions(make_executor: MakeExecutor) -> N
 
 @pytest.mark.timeout(120)
 def test_a_fresh_executor_in_a_task_works_and_leaves_no_actor() -> None:
+    before = living_actors()
+
     @ray.remote(num_cpus=8)
     def inside() -> Any:
         with RayActorExecutor(num_actors=2, num_cpus=1, env={"TEST": "inside"}) as executor:
             return executor.execute(actions.adds, {"left": 1})
 
     assert ray.get(inside.remote(), timeout=90) == 2
+    until(lambda: living_actors() == before)
 
 
 def test_a_pickled_copy_carries_no_secret(make_executor: MakeExecutor) -> None:
@@ -205,7 +210,149 @@ def test_a_copy_outlives_its_pool_with_a_clear_error(make_executor: MakeExecutor
         copy.execute(actions.adds, {"left": 1})
 
 
+def test_a_copy_keeps_nothing_of_a_pool_that_is_gone(make_executor: MakeExecutor) -> None:
+    executor, other = make_executor(), make_executor()
+    copy, of_other = pickle.loads(pickle.dumps(executor)), pickle.loads(pickle.dumps(other))
+    assert copy.execute(actions.adds, {"left": 1}) == of_other.execute(actions.adds, {"left": 1}) == 2
+    assert {copy._ticket, of_other._ticket} <= set(shared_pool._attached)
+    executor.shutdown()
+    with pytest.raises(BackendError, match="pool"):
+        copy.execute(actions.adds, {"left": 1})
+    assert copy._ticket not in shared_pool._attached
+    assert of_other._ticket.dispatcher in shared_pool._pumps
+    assert of_other.execute(actions.adds, {"left": 1}) == 2
+    other.shutdown()
+    with pytest.raises(BackendError, match="pool"):
+        of_other.execute(actions.adds, {"left": 1})
+    assert of_other._ticket not in shared_pool._attached
+    assert of_other._ticket.dispatcher not in shared_pool._pumps
+
+
+def test_sharing_holds_no_lock_that_a_starting_actor_needs(
+    make_executor: MakeExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = make_executor()
+    pid_of(executor)
+    assert executor._use is not None
+    pool = executor._use.pool
+    ask = pool._ask
+
+    def take_lock() -> bool:
+        taken = pool._changed.acquire(timeout=5)
+        if taken:
+            pool._changed.release()
+        return taken
+
+    def ask_while_another_takes_the_lock(*args: Any) -> Any:
+        with ThreadPoolExecutor(1) as threads:  # as the callback of an actor that has just started does
+            assert threads.submit(take_lock).result()
+            return ask(*args)
+
+    monkeypatch.setattr(pool, "_ask", ask_while_another_takes_the_lock)
+    ticket = pool.share()
+    monkeypatch.undo()
+    assert ticket.pool == pool.id
+
+
 # -- dead --------------------------------------------------------------------------------------
+
+
+def test_a_pool_whose_dispatcher_died_is_replaced(make_executor: MakeExecutor) -> None:
+    executor = make_executor()
+    copy = pickle.loads(pickle.dumps(executor))
+    pid = pid_of(executor)
+    assert executor._use is not None
+    ray.kill(executor._use.pool._hub.dispatcher)
+    with pytest.raises(BackendError, match=r"nothing was run|pool of this executor is gone"):
+        pid_of(executor)
+    assert pid_of(executor) != pid
+    with pytest.raises(BackendError, match="pool of this executor is gone"):
+        pid_of(copy)
+    until(lambda: not Path(f"/proc/{pid}").exists())  # nothing is left of the old one
+
+
+@pytest.mark.timeout(120)
+def test_a_shared_pool_is_looked_after_again_when_its_folder_is_whole_again(
+    make_executor: MakeExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = make_executor()
+    copy = pickle.loads(pickle.dumps(executor))
+    pid = pid_of(copy)
+    assert executor._use is not None
+    pool = executor._use.pool
+    real, looked = pool._shipment.current, threading.Event()
+
+    def half_written() -> Any:
+        looked.set()
+        raise BackendError("requirements.txt is half written")
+
+    monkeypatch.setattr(pool._shipment, "current", half_written)
+    assert looked.wait(30)
+    with pytest.raises(WorkerLostError):
+        copy.execute(actions.dies)
+    with pytest.raises(BackendError, match="half written"):  # those who wait hear of it
+        pid_of(copy)
+    monkeypatch.setattr(pool._shipment, "current", real)
+    until(lambda: bool(pool._slots) and all(slot.is_ready for slot in pool._slots.values()))
+    assert pid_of(copy) != pid
+
+
+@pytest.mark.timeout(120)
+def test_beside_a_living_actor_one_that_dies_at_start_is_not_made_again_and_again(
+    make_executor: MakeExecutor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = make_executor(num_actors=2)
+    pid_of(executor)
+    assert executor._use is not None
+    pool = executor._use.pool
+    until(lambda: len(pool._free) == 2)
+
+    @ray.remote(max_retries=0, num_cpus=0)
+    def dies_at_start() -> None:
+        raise RuntimeError("at start")
+
+    made: list[int] = []
+
+    def make(count: int, shipped: Any) -> list[tuple[Any, Any]]:
+        made.append(count)
+        return [(next(iter(pool._slots.values())).actor, dies_at_start.remote()) for _ in range(count)]
+
+    started, release = tmp_path / "started", tmp_path / "release"
+    with ThreadPoolExecutor(2) as threads:
+        first = threads.submit(
+            executor.execute, actions.waits_for_file, {"started": str(started), "release": str(release), "answer": 7}
+        )
+        wait_for_file(started)
+        monkeypatch.setattr(pool._maker, "make", make)
+        with pytest.raises(WorkerLostError):
+            executor.execute(actions.dies)
+        second = threads.submit(executor.execute, actions.adds, {"left": 1})
+        until(lambda: bool(made) and pool._waiting > 0)
+        until(lambda: pool._failures > 0)
+        threading.Event().wait(3)  # for making it again, which it does not
+        release.touch()
+        assert first.result(timeout=60) == 7
+        assert second.result(timeout=60) == 2
+    assert len(made) == 1
+
+
+@pytest.mark.timeout(120)
+def test_who_waits_for_actors_that_find_no_room_hears_why(
+    make_executor: MakeExecutor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StartNotice, "patience", 1.0)
+    holder = make_executor(num_gpus=2)
+    pid_of(holder)
+    said: list[str] = []
+    monkeypatch.setattr("sys.stderr.write", said.append)
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(make_executor(num_gpus=1).execute, actions.adds, {"left": 1})
+        until(lambda: any("not started" in text for text in said))
+        holder.shutdown()
+        assert waiting.result(timeout=60) == 2
+    (text,) = [text for text in said if "not started" in text]
+    assert "1 actor has not started, and it asks for 1 CPU, 1 GPU" in text
+    assert "0 GPU of 2" in text
 
 
 def test_an_actor_that_exits_is_replaced(make_executor: MakeExecutor) -> None:

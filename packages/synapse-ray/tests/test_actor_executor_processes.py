@@ -155,14 +155,31 @@ def test_classes_of_the_main_module_and_local_ones(run_script: RunScript) -> Non
 @pytest.mark.timeout(180)
 def test_nothing_printed_shows_twice(run_script: RunScript) -> None:
     script = """
-        import sys, ray, time
+        import sys, ray, threading
         from synapse_ray import RayActorExecutor
+
+        class Watched:
+            def __init__(self, stream):
+                self.stream, self.text, self.grown = stream, "", threading.Condition()
+            def write(self, text):
+                with self.grown:
+                    self.text += text
+                    self.grown.notify_all()
+                return self.stream.write(text)
+            def __getattr__(self, name):
+                return getattr(self.stream, name)
+
+        sys.stdout = Watched(sys.stdout)
         if sys.argv[1] != "ours":
             ray.init(log_to_driver=sys.argv[1] == "echo", namespace="synapse")
         with RayActorExecutor() as executor:
             executor.execute("synapse_testing.actions:adds", {"left": 1})
             print(executor.execute(lambda params, ctx: print("from the action") or 7))
-            time.sleep(1.5)
+            for mark in ("mark 1", "mark 2", "mark 3") if sys.argv[1] == "echo" else ():
+                # Ray reads the files of all workers round by round: when the last is here, the round before is over.
+                ray.get(ray.remote(num_cpus=0)(lambda: print(mark)).remote())
+                with sys.stdout.grown:
+                    assert sys.stdout.grown.wait_for(lambda: mark in sys.stdout.text, 60)
     """
     for how in ("ours", "silent", "echo"):
         done = run_script(script, how)
@@ -207,6 +224,83 @@ def test_threads_and_forks_share_an_executor(run_script: RunScript) -> None:
 
 
 @pytest.mark.timeout(180)
+def test_a_fork_after_connecting_is_told_what_to_do(run_script: RunScript) -> None:
+    script = """
+        import os, pickle, sys
+        from synapse_core.errors import BackendError
+        from synapse_ray import RayActorExecutor, RayJobExecutor
+
+        executor = RayActorExecutor()
+        work = "synapse_testing.actions:adds", {"left": 1}
+        print(executor.execute(*work), flush=True)
+        copy = pickle.loads(pickle.dumps(executor))
+        print(copy.execute(*work), flush=True)
+        pid = os.fork()
+        if pid == 0:
+            for one in (executor, copy, RayActorExecutor(), RayActorExecutor(num_cpus=1), RayJobExecutor()):
+                try:
+                    one.execute(*work)
+                except BackendError as error:
+                    print("was forked from one that is connected" in str(error), "spawn" in str(error), flush=True)
+            os._exit(0)
+        print(os.waitpid(pid, 0)[1], executor.execute(*work), copy.execute(*work))
+        executor.shutdown()
+    """
+    assert check(run_script(script, timeout=120)).splitlines() == ["2", "2", *["True True"] * 5, "0 2 2"]
+
+
+@pytest.mark.timeout(240)
+def test_a_connection_that_the_user_made_in_place_of_ours_is_left_alone(
+    run_script: RunScript, ray_cluster: RayCluster
+) -> None:
+    script = """
+        import sys, ray
+        from synapse_ray import RayActorExecutor
+        address = sys.argv[1]
+        work = "synapse_testing.actions:adds", {"left": 1}
+        first, second = RayActorExecutor(ray_address=address), RayActorExecutor(ray_address=address, env={"A": "1"})
+        print(first.execute(*work), second.execute(*work))
+        ray.shutdown()
+        ray.init(address, namespace="of-the-user", log_to_driver=False)
+        kept = ray.put("mine")
+        first.shutdown()
+        print(ray.is_initialized(), ray.get(kept))
+        print(second.execute(*work))
+        second.shutdown()
+        print(ray.is_initialized(), ray.get(kept), ray.get_runtime_context().namespace)
+    """
+    for address in (ray_cluster.address, ray_cluster.client_address):
+        done = run_script(script, address, timeout=110, env={"RAY_ADDRESS": ""})
+        assert check(done).splitlines() == ["2 2", "True mine", "2", "True mine of-the-user"], address
+
+
+@pytest.mark.timeout(180)
+def test_no_ray_is_started_at_exit_after_the_users_own_shutdown(run_script: RunScript, ray_cluster: RayCluster) -> None:
+    import shutil
+    import tempfile
+
+    script = """
+        import pickle, sys, ray
+        from synapse_ray import RayActorExecutor
+        executor = RayActorExecutor(ray_address=sys.argv[1])
+        print(executor.execute("synapse_testing.actions:adds", {"left": 1}))
+        pickle.dumps(executor)  # from now on a thread asks for mail
+        ray.shutdown()
+        if sys.argv[2] == "said":
+            executor.shutdown()
+    """
+    for how in ("said", "left"):
+        folder = Path(tempfile.mkdtemp(prefix="ray-", dir="/tmp"))  # short: paths of sockets end at 107 characters
+        try:
+            environment = {"RAY_ADDRESS": "", "RAY_TMPDIR": str(folder)}
+            done = run_script(script, ray_cluster.address, how, timeout=80, env=environment)
+            assert (check(done), done.stderr) == ("2\n", "")
+            assert not [path for path in folder.rglob("session_*") if any(path.rglob("*.out"))]
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.mark.timeout(180)
 @pytest.mark.slow
 def test_a_private_cluster_is_started_and_said(tmp_path: Path) -> None:
     import os
@@ -224,7 +318,7 @@ def test_a_private_cluster_is_started_and_said(tmp_path: Path) -> None:
         real = connection._init
         def init(wanted):
             if wanted.kind == "auto":
-                raise connection.BackendUnreachableError("none")
+                raise connection.BackendUnreachableError("none") from ConnectionError(connection._FOUND_NONE)
             return real(wanted)
         connection._init = init
 

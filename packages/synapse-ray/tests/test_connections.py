@@ -125,11 +125,11 @@ def test_another_cluster_than_the_connected_one_is_an_error_that_names_both(
     first, second, client, own_client, dashboard = sys.argv[1:]
     task = RayActorExecutor(ray_address=first)
     tell(first=attempt(lambda: task)[0])
+    tell(own_client=attempt(lambda: RayActorExecutor(ray_address=own_client))[0])
     tell(
         task=attempt(lambda: RayActorExecutor(ray_address=second)),
         job=attempt(lambda: RayJobExecutor(ray_address=second)),
         client=attempt(lambda: RayActorExecutor(ray_address=client)),
-        own_client=attempt(lambda: RayActorExecutor(ray_address=own_client)),
         local=attempt(lambda: RayActorExecutor(ray_address="local")),
     )
     tell(http=attempt(lambda: RayJobsApiExecutor(ray_address=second))[0])
@@ -141,11 +141,11 @@ def test_another_cluster_than_the_connected_one_is_an_error_that_names_both(
         *(ray_cluster.client_address, other.dashboard_url),
     ).told()
     assert (found["first"], found["http"], found["url"], found["still"], found["jobs"]) == (42, 42, 42, 42, 2)
+    assert found["own_client"] == 42, "it is the same cluster, and its connection serves"
     names = {
         "task": other.address,
         "job": other.address,
         "client": other.client_address,
-        "own_client": ray_cluster.client_address,
         "local": "private",
     }
     for name, wanted in names.items():
@@ -156,6 +156,22 @@ def test_another_cluster_than_the_connected_one_is_an_error_that_names_both(
         assert "mode 'job'" in text
         assert "ray.shutdown()" in text
         assert seconds < 20
+
+
+def test_the_users_client_connection_to_another_cluster_is_not_taken_for_the_one_that_was_named(
+    ray_cluster: RayCluster, other: RayCluster
+) -> None:
+    code = """
+    client, second = sys.argv[1:]
+    ray.init(client, log_to_driver=False)
+    tell(other=attempt(lambda: RayActorExecutor(ray_address=second))[0])
+    tell(own=attempt(lambda: RayActorExecutor(ray_address=client))[0])
+    """
+    found = Script(ray_cluster, code, ray_cluster.client_address, other.client_address).told()
+    assert found["own"] == 42
+    assert found["other"].startswith("BackendError: ")
+    assert ray_cluster.client_address in found["other"]
+    assert other.client_address in found["other"]
 
 
 def test_a_client_connection_is_the_only_one_of_its_process_too(ray_cluster: RayCluster, other: RayCluster) -> None:

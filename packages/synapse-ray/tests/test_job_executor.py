@@ -4,6 +4,7 @@ import json
 import os
 import re
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -29,6 +30,7 @@ from synapse_core.errors import (
 from synapse_core.model.status import JobStatus
 from synapse_core.ports.events import RecordingSink
 from synapse_ray import RayJobExecutor
+from synapse_ray.ray_internals import drop_parcel
 from synapse_testing import actions
 from synapse_testing.ray_cluster import RayCluster
 
@@ -55,6 +57,14 @@ def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -
 
 def waiting_params(folder: Path) -> dict[str, Any]:
     return {"started": str(folder / "started"), "release": str(folder / "release"), "answer": 42, "patience": PATIENCE}
+
+
+def parcels(job_id: str) -> list[bytes]:
+    """Return the keys of the large work of a job."""
+    from ray.experimental.internal_kv import _internal_kv_list
+
+    found: list[bytes] = _internal_kv_list(f"parcel/{job_id}".encode(), namespace=b"synapse")
+    return found
 
 
 class TestFromAnotherProcess:
@@ -93,7 +103,7 @@ from pathlib import Path
 from synapse_core.errors import JobExistsError
 from synapse_ray import RayJobExecutor
 executor = RayJobExecutor(num_cpus=0.1)
-executor.get_status("warm")
+executor._keeper().require()
 Path(sys.argv[1], f"ready-{{os.getpid()}}").touch()
 while not Path(sys.argv[1], "go").exists():
     pass
@@ -122,7 +132,7 @@ except JobExistsError:
     def test_who_dies_between_taking_an_id_and_making_its_worker_leaves_a_job_that_says_so(
         self, executor: RayJobExecutor, run_script: RunScript, unused_job_id: str
     ) -> None:
-        executor.get_status("warm")
+        executor.execute(actions.adds, {"left": 1})  # with which the cluster has a keeper
         done = run_script(
             """
             import os, sys, ray
@@ -138,6 +148,29 @@ except JobExistsError:
         with pytest.raises(WorkerLostError, match=r"no worker: whoever submitted it .* ended before"):
             executor.wait(unused_job_id, PATIENCE)
         assert executor.delete(unused_job_id)
+
+    def test_who_dies_during_an_upload_leaves_no_id_and_a_parcel_that_is_known(
+        self, executor: RayJobExecutor, run_script: RunScript, unused_job_id: str, ray_cluster: RayCluster
+    ) -> None:
+        done = run_script(
+            """
+            import os, sys
+            from synapse_ray import RayJobExecutor, job_launch
+            put = job_launch.put_parcel
+            def dies(name, content):
+                put(name, content)
+                os._exit(7)
+            job_launch.put_parcel = dies
+            RayJobExecutor().submit("synapse_testing.actions:adds", {"left": 1, "data": b"x" * 10**6}, job_id=sys.argv[1])
+            """,
+            unused_job_id,
+        )
+        assert done.returncode == 7, done.stderr
+        assert executor.get_status(unused_job_id) == JobStatus.UNKNOWN
+        with sqlite3.connect(ray_cluster.session_dir / "synapse-keeper" / "jobs.sqlite") as store:
+            ((name,),) = store.execute("SELECT name FROM parcel WHERE job_id = ?", (unused_job_id,))
+        assert parcels(name)
+        drop_parcel(name)
 
     def test_a_client_connection_does_all_of_it(
         self, executor: RayJobExecutor, ray_cluster: RayCluster, run_script: RunScript, unused_job_id: str
@@ -242,11 +275,28 @@ class TestResults:
     def test_params_of_any_size_arrive(self, executor: RayJobExecutor, size: int) -> None:
         assert executor.execute(lambda params, ctx: len(params["data"]), {"data": os.urandom(size)}) == size
 
-    def test_large_params_are_not_left_in_the_cluster(self, executor: RayJobExecutor) -> None:
-        from ray.experimental.internal_kv import _internal_kv_list
+    @pytest.mark.parametrize("end", ["finished", "cancelled", "deleted", "its environment failed"])
+    def test_large_params_are_in_the_cluster_until_the_job_has_ended(
+        self, executor: RayJobExecutor, unused_job_id: str, tmp_path: Path, end: str
+    ) -> None:
+        def waits(params: dict[str, Any], ctx: Any) -> None:
+            while not Path(params["release"]).exists():
+                time.sleep(0.01)
 
-        executor.execute(lambda params, ctx: None, {"data": os.urandom(2**20)})
-        until(lambda: not _internal_kv_list(b"parcel/", namespace=b"synapse"), "the params to be let go")
+        params = {"release": str(tmp_path / "release"), "data": os.urandom(2**20)}
+        if end == "its environment failed":
+            executor = RayJobExecutor(runtime_env={"uv": [f"no-such-package-{unused_job_id}"]}, num_cpus=0.1)
+        executor.submit(waits, params, job_id=unused_job_id)
+        if end != "its environment failed":
+            assert parcels(unused_job_id)
+        (tmp_path / "release").touch() if end == "finished" else None
+        if end in ("cancelled", "deleted"):
+            assert executor.cancel(unused_job_id)
+        if end == "deleted":
+            assert executor.delete(unused_job_id)
+        until(lambda: not parcels(unused_job_id), "the params to be let go")
+        if end != "deleted":
+            assert executor.get_status(unused_job_id) == ("SUCCEEDED" if end == "finished" else "FAILED")
 
     def test_params_that_do_not_fit_leave_no_job(self, executor: RayJobExecutor, unused_job_id: str) -> None:
         with pytest.raises(ValidationError):
@@ -278,6 +328,47 @@ class TestResults:
         assert not [name for name in names if job_id in name]
 
 
+class TestTheEndOfAWorker:
+    @pytest.mark.parametrize("idempotent", [False, True])
+    def test_what_an_action_leaves_to_the_end_of_the_process_is_done_once(
+        self, connected_ray: ModuleType, tmp_path: Path, idempotent: bool
+    ) -> None:
+        from synapse_core.actions import BaseAction
+
+        class Closes(BaseAction[dict[str, Any]]):
+            def execute(self) -> int:
+                import atexit
+
+                folder = Path(self.params["folder"])
+                (folder / f"ran-{os.getpid()}").touch()
+                atexit.register((folder / f"closed-{os.getpid()}").touch)
+                return os.getpid()
+
+        Closes.idempotent = idempotent
+        executor = RayJobExecutor(num_cpus=1)
+        before = connected_ray.available_resources().get("CPU", 0)
+        job_id = executor.submit(Closes, {"folder": str(tmp_path)})
+        pid = executor.get_result(job_id, PATIENCE)
+        until((tmp_path / f"closed-{pid}").exists, "the handler", 30.0)
+        until(lambda: not Path(f"/proc/{pid}").exists(), "the process to end")
+        until(lambda: connected_ray.available_resources().get("CPU", 0) >= before, "its CPU to be free")
+        actors = connected_ray.util.list_named_actors(all_namespaces=True)
+        assert not [found for found in actors if job_id in found["name"]]
+        assert sorted(path.name for path in tmp_path.iterdir()) == [f"closed-{pid}", f"ran-{pid}"]
+        assert {info.job_id: info.message for info in executor.jobs()}[job_id] == ""
+
+    def test_a_thread_that_never_ends_holds_no_resources(self, connected_ray: ModuleType) -> None:
+        def leaves_a_thread(params: dict[str, Any], ctx: Any) -> int:
+            threading.Thread(target=time.sleep, args=(300,)).start()
+            return os.getpid()
+
+        executor = RayJobExecutor(num_cpus=1)
+        before = connected_ray.available_resources().get("CPU", 0)
+        pid = executor.execute(leaves_a_thread, {})
+        until(lambda: connected_ray.available_resources().get("CPU", 0) >= before, "its CPU to be free")
+        until(lambda: not Path(f"/proc/{pid}").exists(), "the process to end", 1.5 * PATIENCE)
+
+
 class TestIds:
     def test_a_deleted_id_is_free(self, executor: RayJobExecutor, unused_job_id: str) -> None:
         for left in (1, 10):
@@ -294,15 +385,24 @@ class TestIds:
         assert executor.get_result(job_id, PATIENCE) == 42
 
     def test_an_id_and_its_files_are_let_go_after_their_time(
-        self, connected_ray: ModuleType, ray_cluster: RayCluster, unused_job_id: str
+        self, connected_ray: ModuleType, ray_cluster: RayCluster, unused_job_id: str, tmp_path: Path
     ) -> None:
-        executor = RayJobExecutor(keep_for=1.0, num_cpus=0.1)
-        executor.submit(lambda params, ctx: print("here") or b"x" * 10**6, {}, job_id=unused_job_id)
-        executor.wait(unused_job_id, PATIENCE)
-        folders = ray_cluster.session_dir / "synapse-keeper" / "jobs"
-        count = len(list(folders.iterdir()))
+        def prints_and_waits(params: dict[str, Any], ctx: Any) -> bytes:
+            print("here")
+            while not Path(params["release"]).exists():
+                time.sleep(0.01)
+            return b"x" * 10**6
+
+        executor = RayJobExecutor(keep_for=0.5, num_cpus=0.1)
+        executor.submit(prints_and_waits, {"release": str(tmp_path / "release")}, job_id=unused_job_id)
+        until(lambda: executor.get_logs(unused_job_id), "its line")
+        with sqlite3.connect(ray_cluster.session_dir / "synapse-keeper" / "jobs.sqlite") as store:
+            ((nonce,),) = store.execute("SELECT nonce FROM job WHERE job_id = ?", (unused_job_id,))
+        folder = ray_cluster.session_dir / "synapse-keeper" / "jobs" / nonce
+        assert folder.is_dir()
+        (tmp_path / "release").touch()
         until(lambda: executor.get_status(unused_job_id) == "UNKNOWN", "the job to be forgotten")
-        until(lambda: len(list(folders.iterdir())) < count, "its folder to be removed")
+        until(lambda: not folder.exists(), "its folder to be removed")
         executor.submit(actions.adds, {"left": 1}, job_id=unused_job_id)
         assert executor.get_result(unused_job_id, PATIENCE) == 2
 

@@ -135,9 +135,7 @@ def test_work_comes_back() -> None:
     when = datetime.datetime(2026, 11, 21, tzinfo=datetime.UTC)
     params = {"blob": b"p" * LONG, "when": when}
     settings = WorkerSettings({"A": 1, "B": ["x"], "C": {"d": None}}, {"TOKEN": "secret"})
-    work = JobWork(
-        "job-1", ActionSpec("train", "plugin.train:Train", "digits"), ("plain", params), settings, "s3://x", "3"
-    )
+    work = JobWork("job-1", ActionSpec("train", "plugin.train:Train", "digits"), ("plain", params), settings, "s3://x")
     assert unpack_work(pack_work(work)) == work
 
 

@@ -4,6 +4,7 @@ import os
 import random
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -29,7 +30,7 @@ RunScript = Callable[..., subprocess.CompletedProcess[str]]
 @pytest.fixture
 def executor(connected_ray: ModuleType) -> Iterator[RayJobExecutor]:
     executor = RayJobExecutor(sink=RecordingSink(), num_cpus=0.1)
-    executor.get_status("warm")
+    executor._keeper().require()
     yield executor
     executor.shutdown()
 
@@ -68,7 +69,7 @@ def prints_and_returns(params: dict[str, Any], ctx: Any) -> bytes:
 def test_a_keeper_killed_at_random_instants_loses_nothing(
     executor: RayJobExecutor, ray_cluster: RayCluster, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    seed = random.SystemRandom().randrange(2**32)
+    seed = int(os.environ.get("SYNAPSE_KILL_SEED", "0")) or random.SystemRandom().randrange(2**32)
     chance = random.Random(seed)
     give_up = time.monotonic() + BUDGET_SECONDS
     kills, jobs, failures = 0, 0, []
@@ -160,7 +161,7 @@ def test_the_keeper_has_no_environment_of_who_made_it(
         ray.kill(find_keeper())
         while find_keeper() is not None:
             pass
-        KeeperClient(open_connection("auto"))
+        KeeperClient(open_connection("auto")).require()
         """
     )
     assert done.returncode == 0, done.stderr
@@ -169,10 +170,33 @@ def test_the_keeper_has_no_environment_of_who_made_it(
     assert executor.execute(actions.adds, {"left": 1}) == 2  # the handle that it held is of the dead one
 
 
-def test_the_keeper_holds_no_cpu_and_sits_on_the_head(executor: RayJobExecutor, connected_ray: ModuleType) -> None:
+def test_the_keeper_holds_no_cpu_and_sits_on_the_head(
+    executor: RayJobExecutor, connected_ray: ModuleType, ray_cluster: RayCluster
+) -> None:
     import ray
+    from ray.util.state import list_actors
 
     keeper = ray.get_actor("keeper-v1", namespace="synapse")
     assert set(ray.get(keeper.hello.remote())) == {"python", "ray", "synapse-core", "synapse-ray"}
     assert connected_ray.available_resources()["node:__internal_head__"] < 1
-    assert connected_ray.available_resources()["CPU"] <= 8
+    (described,) = list_actors(address=ray_cluster.address, filters=[("name", "=", "keeper-v1"), ("state", "=", "ALIVE")],
+                               detail=True)  # fmt: skip
+    assert set(described.required_resources) == {"node:__internal_head__"}
+
+
+def test_asking_makes_no_keeper(ray_environment: None, tmp_path: Path) -> None:
+    code = """
+import ray
+from synapse_ray import RayJobExecutor
+from synapse_ray.keeper.client import find_keeper
+executor = RayJobExecutor()
+assert executor.jobs() == []
+assert executor.get_status("a") == "UNKNOWN"
+assert find_keeper() is None
+executor.submit("synapse_testing.actions:adds", {"left": 1}, job_id="a")
+assert executor.get_result("a", 90) == 2
+"""
+    with RayCluster(num_cpus=2) as cluster:
+        done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **cluster.environment}, check=False,
+                              capture_output=True, text=True, timeout=PATIENCE)  # fmt: skip
+    assert done.returncode == 0, done.stderr

@@ -42,7 +42,7 @@ class TestStore:
 
     def test_what_was_acknowledged_is_there_for_the_next_keeper(self, store: JobStore, tmp_path: Path) -> None:
         store.take("a", "n1", ABOUT)
-        store.start("a", "n1", "life", "node")
+        store.start("a", "n1", "life")
         store.finish("a", "life", JobStatus.SUCCEEDED, b"reply", 0)
         assert JobStore(tmp_path / "jobs.sqlite").outcome("a") == ("SUCCEEDED", b"reply", 0)
 
@@ -59,32 +59,32 @@ class TestStore:
 
     def test_an_id_whose_work_has_begun_is_not_withdrawn(self, store: JobStore) -> None:
         store.take("a", "n1", ABOUT)
-        store.start("a", "n1", "life", "node")
+        store.start("a", "n1", "life")
         assert not store.withdraw("a", "n1")
 
     def test_a_repeated_start_is_one_attempt(self, store: JobStore) -> None:
         store.take("a", "n1", ABOUT)
-        assert [store.start("a", "n1", "life", "node") for _ in range(2)] == [True, True]
+        assert [store.start("a", "n1", "life") for _ in range(2)] == [True, True]
         assert store.jobs(1)[0]["attempts"] == 1
 
     def test_only_the_last_worker_process_may_finish(self, store: JobStore) -> None:
         store.take("a", "n1", ABOUT)
-        store.start("a", "n1", "first", "node")
-        store.start("a", "n1", "second", "node")
+        store.start("a", "n1", "first")
+        store.start("a", "n1", "second")
         assert not store.finish("a", "first", JobStatus.SUCCEEDED, b"stale", 0)
         assert store.finish("a", "second", JobStatus.SUCCEEDED, b"fresh", 0)
         assert store.outcome("a").reply == b"fresh"
 
     def test_a_repeated_finish_is_acknowledged(self, store: JobStore) -> None:
         store.take("a", "n1", ABOUT)
-        store.start("a", "n1", "life", "node")
+        store.start("a", "n1", "life")
         assert [store.finish("a", "life", JobStatus.FAILED, b"", 0) for _ in range(2)] == [True, True]
 
     def test_a_cancelled_job_neither_starts_nor_finishes_nor_fails(self, store: JobStore) -> None:
         store.take("a", "n1", ABOUT)
-        store.start("a", "n1", "life", "node")
+        store.start("a", "n1", "life")
         assert store.cancel("a", "call", b"stopped") is True
-        assert not store.start("a", "n1", "other", "node")
+        assert not store.start("a", "n1", "other")
         assert not store.finish("a", "life", JobStatus.SUCCEEDED, b"late", 0)
         assert not store.fail("a", "n1", b"late")
         assert store.outcome("a") == ("STOPPED", b"stopped", 0)
@@ -139,6 +139,11 @@ class TestFiles:
         assert files.end_of_log("n") == 6
         files.write_log("n", 6, b"new\n")
         assert files.read_log("n", 0, 1000) == b"whole\nnew\n"
+
+    def test_the_last_lines_cut_off_what_a_failed_write_left_behind_them(self, files: JobFiles) -> None:
+        files.write_log("n", 0, b"one\n" + b"half of a batch\n" * 10)
+        files.write_log("n", 4, b"last\n", is_last=True)
+        assert files.read_log("n", 0, 1000) == b"one\nlast\n"
 
     def test_the_end_of_a_log_is_found_behind_a_long_line(self, files: JobFiles) -> None:
         files.write_log("n", 0, b"a\n" + b"x" * 200_000)
@@ -262,6 +267,20 @@ class TestLogSender:
         for _ in range(10):
             sender.emit(_output("x" * 2**20))
         assert sender.close()[1] == b""
+
+    def test_a_log_that_cannot_be_written_says_so_in_its_last_line(self) -> None:
+        failed = threading.Event()
+
+        def send(offset: int, lines: bytes) -> bool:
+            failed.set()
+            raise OSError(28, "No space left on device")
+
+        sender = LogSender(send, 7)
+        sender.emit(_output("lost\n"))
+        assert failed.wait(5)
+        offset, rest = sender.close()
+        (report,) = reports_of(rest, "j")
+        assert (offset, report["text"]) == (7, "log cut off: OSError: [Errno 28] No space left on device\n")
 
     def test_no_line_of_a_log_is_large(self) -> None:
         batches: list[bytes] = []

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from synapse_core.errors import BackendError
+from synapse_ray.actor_executor import RayActorExecutor
 from synapse_ray.base import BaseRayExecutor
 from synapse_ray.options import RayOptions
 
@@ -27,6 +28,21 @@ from synapse_ray.options import RayOptions
 def test_a_wrong_argument_is_named(arguments: dict[str, Any], error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         BaseRayExecutor(**arguments)
+
+
+def test_all_wrong_arguments_are_named_in_one_error() -> None:
+    with pytest.raises(ValueError, match="several arguments are wrong") as wrong:
+        RayActorExecutor(num_cpus=-1, package_manager="conda", num_actors=0)
+    assert str(wrong.value).splitlines() == [
+        "several arguments are wrong:",
+        "  package_manager='conda' is not known; known are 'pip', 'uv'",
+        "  num_cpus has to be 0 or more, not -1",
+        "  num_actors has to be 1 or more, not 0",
+    ]
+    with pytest.raises(TypeError, match="several arguments are wrong") as wrong_type:
+        BaseRayExecutor(num_cpus=-1, env=3)  # type: ignore[arg-type]
+    assert "num_cpus" in str(wrong_type.value)
+    assert "env has to be a mapping" in str(wrong_type.value)
 
 
 @pytest.mark.parametrize("count", [0, 0.25, 1, 2, 2.0])

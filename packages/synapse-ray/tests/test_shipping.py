@@ -12,11 +12,13 @@ from typing import Any
 import pytest
 
 from synapse_core.model.enums import PackageManager
+from synapse_ray import shipping
+from synapse_ray.action_spec import ActionSpec, load_action
 from synapse_ray.options import RayOptions
 from synapse_ray.packaging import PackagingError
 from synapse_ray.sdk_package import pack_sdk
 from synapse_ray.settings import travelling_values
-from synapse_ray.shipping import Shipment
+from synapse_ray.shipping import Shipment, Shipments
 
 TOKEN = "tok-5f1c0c9a7be34d0fa1"
 
@@ -54,6 +56,104 @@ def test_no_folder_and_nothing_to_install_is_no_runtime_env() -> None:
 def test_an_unchanged_folder_is_the_very_same_version(folder: Path) -> None:
     shipment = Shipment(RayOptions(), folder)
     assert shipment.current() is shipment.current()
+
+
+class Clock:
+    """Seconds that pass when they are told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize("given", ["requirements_file", "runtime_env", "included"])
+def test_an_edited_requirements_file_outside_the_folder_is_seen_after_a_second(
+    folder: Path, tmp_path: Path, given: str
+) -> None:
+    (tmp_path / "requirements.txt").write_text("tomli\n")
+    options = RayOptions()
+    if given == "requirements_file":
+        options = RayOptions(requirements_file=tmp_path / "requirements.txt")
+    elif given == "runtime_env":
+        options = RayOptions(runtime_env={"pip": {"packages": str(tmp_path / "requirements.txt")}})
+    else:
+        (folder / "requirements.txt").write_text("-r ../requirements.txt  # shared\n")
+    clock = Clock()
+    shipment = Shipment(options, folder, clock=clock)
+    before = shipment.current()
+    assert before.runtime_env["pip"]["packages"] == ["tomli"]
+    (tmp_path / "requirements.txt").write_text("tomli\npackaging\n")
+    assert shipment.current() is before
+    clock.now += 1.1
+    after = shipment.current()
+    assert after.runtime_env["pip"]["packages"] == ["tomli", "packaging"]
+    assert after.version != before.version
+    (tmp_path / "requirements.txt").write_text("tomli\npackaging\n# nothing new\n")
+    clock.now += 1.1
+    assert shipment.current() is after
+
+
+def test_another_token_is_seen_after_a_second_and_is_another_version(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = Clock()
+    monkeypatch.setenv("SYNAPSE_ACCESS_TOKEN", "first")
+    shipment = Shipment(RayOptions(), folder, clock=clock)
+    before = shipment.current()
+    monkeypatch.setenv("SYNAPSE_ACCESS_TOKEN", "second")
+    clock.now += 1.1
+    after = shipment.current()
+    assert after.settings.env == {"SYNAPSE_ACCESS_TOKEN": "second"}
+    assert after.version != before.version
+    clock.now += 1.1
+    assert shipment.current() is after
+
+
+def test_nothing_is_looked_at_more_than_once_a_second(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[Any] = []
+    monkeypatch.setattr(shipping, "travelling_values", lambda env: looks.append(env) or {})
+    clock = Clock()
+    shipment = Shipment(RayOptions(), folder, clock=clock)
+    for _ in range(100):
+        shipment.current()
+    assert len(looks) == 1
+    clock.now += 1.1
+    shipment.current()
+    assert len(looks) == 2
+
+
+def test_one_shipment_is_made_for_each_folder(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Any] = []
+    pack = shipping.pack_module
+    monkeypatch.setattr(shipping, "pack_module", lambda module: made.append(module) or pack(module))
+    (tmp_path / "beside.py").write_text("")
+    shipments = Shipments(RayOptions(runtime_env={"py_modules": [str(tmp_path / "beside.py")]}))
+    assert shipments.current(folder) is shipments.current(folder)
+    assert len(made) == 1
+    assert shipments.current(None).packages != shipments.current(folder).packages
+
+
+def test_workers_of_a_folder_that_is_a_package_share_one_link_in_the_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+
+    session = tmp_path / "session"
+    working_dir = tmp_path / "_ray_pkg_1"
+    working_dir.mkdir()
+    (working_dir / "__init__.py").write_text("def act(params, ctx): return 1\n")
+    monkeypatch.setattr(ray, "is_initialized", lambda: True)
+    monkeypatch.setattr("synapse_ray.ray_internals.session_folder", lambda: str(session))
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    spec = ActionSpec("act", "package_of_a_test:act", package="package_of_a_test")
+    for _ in range(2):
+        load_action(spec, str(working_dir))
+        sys.modules.pop("package_of_a_test")
+        sys.path.pop()  # another worker
+    (link,) = session.rglob("package_of_a_test")
+    assert link.resolve() == working_dir
 
 
 def test_requirements_and_wheels_of_the_folder_are_installed(folder: Path) -> None:

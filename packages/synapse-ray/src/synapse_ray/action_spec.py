@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import hashlib
 import importlib
 import os
 import shutil
@@ -134,11 +135,27 @@ def _make_importable(package: str, folder: str) -> None:
     with contextlib.suppress(ImportError):
         importlib.import_module(package)
         return
-    beside = tempfile.mkdtemp(prefix="synapse-package-")
-    atexit.register(shutil.rmtree, beside, ignore_errors=True)
-    os.symlink(folder, os.path.join(beside, package))
+    beside = _place_of_link(folder)
+    with contextlib.suppress(FileExistsError):  # of another worker with the same folder
+        os.symlink(folder, os.path.join(beside, package))
     sys.path.append(beside)
     importlib.invalidate_caches()
+
+
+def _place_of_link(folder: str) -> str:
+    """Return where a link to `folder` may lie: in the session of Ray, else until this process ends.
+
+    Workers may be killed at any time, and then remove nothing; so those of one folder share one place.
+    """
+    if "ray" in sys.modules and sys.modules["ray"].is_initialized():
+        from synapse_ray.ray_internals import session_folder
+
+        beside = Path(session_folder(), "synapse-packages", hashlib.sha256(folder.encode()).hexdigest()[:16])
+        beside.mkdir(parents=True, exist_ok=True)
+        return str(beside)
+    made = tempfile.mkdtemp(prefix="synapse-package-")
+    atexit.register(shutil.rmtree, made, ignore_errors=True)
+    return made
 
 
 def _same_or_raise(folder: Path, working_dir: Path | None, name: str, home: PluginHome | None) -> Path:

@@ -18,6 +18,7 @@ from synapse_core.model.enums import PackageManager
 from synapse_core.ports.executor import Capabilities
 from synapse_ray.base import BaseRayExecutor
 from synapse_ray.capabilities import ACTOR_CAPABILITIES
+from synapse_ray.options import check_together
 from synapse_ray.pool_table import PoolUse
 from synapse_ray.preparation import PreparedAction, Preparer
 from synapse_ray.shared_pool import PoolTicket, attach
@@ -41,6 +42,9 @@ class RayActorExecutor(BaseRayExecutor):
     An action that raises leaves its actor warm. When an actor dies its call raises `WorkerLostError`, or is made once
     more on a new actor where the action is ``idempotent``. Edited code is picked up by the first call that starts
     more than a second after the edit, by new actors.
+
+    A pickled copy has the job id and `debug` of the original, and shows on the terminal of its own process: `sink` does
+    not travel.
 
     Args:
         env: As for `BaseRayExecutor`, and so are all up to `include_sdk`.
@@ -90,14 +94,14 @@ class RayActorExecutor(BaseRayExecutor):
         sink: EventSink | None = None,
         debug: bool = True,
     ) -> None:
-        super().__init__(
-            env, job_id, ray_address, runtime_env, working_dir, requirements_file, package_manager,
-            package_manager_options, wheels_dir, num_cpus, num_gpus, memory, include_sdk, sink=sink, debug=debug,
+        begin = super().__init__
+        check_together(
+            lambda: begin(
+                env, job_id, ray_address, runtime_env, working_dir, requirements_file, package_manager,
+                package_manager_options, wheels_dir, num_cpus, num_gpus, memory, include_sdk, sink=sink, debug=debug,
+            ),
+            lambda: _check_count(num_actors),
         )  # fmt: skip
-        if isinstance(num_actors, bool) or not isinstance(num_actors, int):
-            raise TypeError(f"num_actors has to be a whole number, not a {type(num_actors).__name__}")
-        if num_actors < 1:
-            raise ValueError(f"num_actors has to be 1 or more, not {num_actors}")
         self._num_actors = num_actors
         self._folder = self._options.working_dir
         self._lock = threading.RLock()
@@ -155,6 +159,7 @@ class RayActorExecutor(BaseRayExecutor):
 
         A pickled copy leaves them to their owner.
         """
+        self._close_sink()
         with self._lock:
             use, self._use = self._use, None
             if use is None or self._pid != os.getpid():
@@ -240,6 +245,13 @@ def _attached_executor(
         executor._preparer = Preparer(Path(ticket.folder), installs=True)
         executor._folder = Path(ticket.folder)
     return executor
+
+
+def _check_count(num_actors: Any) -> None:
+    if isinstance(num_actors, bool) or not isinstance(num_actors, int):
+        raise TypeError(f"num_actors has to be a whole number, not a {type(num_actors).__name__}")
+    if num_actors < 1:
+        raise ValueError(f"num_actors has to be 1 or more, not {num_actors}")
 
 
 def _another_folder(name: str, folder: Path, shipped: Path) -> BackendError:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from synapse_core.errors import BackendError
 
-__all__ = ["ClusterAddress", "dashboard_url", "parse_address"]
+__all__ = ["ClusterAddress", "dashboard_url", "parse_address", "private_cluster"]
 
 _DASHBOARD_PORT = 8265
 _CLIENT_PORT = 10001
@@ -70,3 +70,15 @@ def dashboard_url(address: ClusterAddress) -> str | None:
         host = f"[{address.host}]" if address.host and ":" in address.host else address.host
         return f"http://{host}:{_DASHBOARD_PORT}"
     return None
+
+
+def private_cluster(found: str = "ray_address='local' is a cluster inside one process") -> BackendError:
+    """Return the error for jobs that would go to a private cluster, and be lost with its process.
+
+    Args:
+        found: What was found, as the beginning of a sentence.
+    """
+    return BackendError(
+        f"{found}, and jobs go to one that runs by itself. Start one with `ray start --head`, or let "
+        "ray_address='auto' start one with start_ray=True (--start-ray)"
+    )

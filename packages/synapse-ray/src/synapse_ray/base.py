@@ -65,11 +65,6 @@ class BaseRayExecutor(StatedCapabilities):
         if isinstance(env, str):
             ray_address = env
         values = None if env is None or isinstance(env, str) else env
-        try:
-            manager = PackageManager(package_manager)
-        except ValueError:
-            known = ", ".join(repr(str(name)) for name in PackageManager)
-            raise ValueError(f"package_manager={package_manager!r} is not known; known are {known}") from None
         self._options = RayOptions(
             env=values,
             job_id=job_id,
@@ -77,7 +72,7 @@ class BaseRayExecutor(StatedCapabilities):
             runtime_env=runtime_env,
             working_dir=None if working_dir is None else _folder(working_dir),
             requirements_file=None if requirements_file is None else Path(requirements_file).expanduser().absolute(),
-            package_manager=manager,
+            package_manager=package_manager,
             package_manager_options=package_manager_options,
             wheels_dir=wheels_dir,
             num_cpus=num_cpus,
@@ -98,6 +93,15 @@ class BaseRayExecutor(StatedCapabilities):
                 if self._sink is None:
                     self._sink = registry.open_sink("console", debug=self._debug)
         return self._sink
+
+    def _close_sink(self) -> None:
+        """Close the terminal's sink, where this executor opened it; the next report opens a new one."""
+        if not self._shows_here:
+            return
+        with self._sink_lock:
+            sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.close()
 
     def _end_progress(self, job_id: str) -> None:
         """Leave the last state of an execution's progress on the screen, where this executor opened that."""

@@ -55,23 +55,24 @@ def _where(command: F) -> F:
     return command
 
 
-def _executors(address: str, mode: str | None) -> Iterator[Any]:
+def _executors(address: str, mode: str | None, storage: str | None = None) -> Iterator[Any]:
     """Yield an executor for each kind of job, made when it is asked for: one of them needs a connection."""
     from synapse_ray.job_executor import RayJobExecutor
     from synapse_ray.jobs_api.executor import RayJobsApiExecutor
 
     is_url = address.startswith(("http://", "https://"))
-    kinds: dict[str, type[BaseRayExecutor]] = {"job": RayJobsApiExecutor}
+    kinds: dict[str, Callable[..., BaseRayExecutor]] = {"job": RayJobsApiExecutor}
     if not is_url or mode == "ray-job":
         kinds["ray-job"] = RayJobExecutor
     for name, kind in kinds.items():
         if mode in (None, name):
-            yield kind(ray_address=address)
+            more = {"storage": storage} if storage is not None and name == "job" else {}
+            yield kind(ray_address=address, **more)
 
 
 @contextmanager
-def _executor_of(job_id: str, address: str, mode: str | None) -> Iterator[Any]:
-    """Find the executor that knows a job.
+def _executor_of(job_id: str, address: str, mode: str | None, storage: str | None = None) -> Iterator[Any]:
+    """Find the executor that knows a job; with a storage it is the one that finds results there, asked or not.
 
     Raises:
         JobNotFoundError: None does.
@@ -79,8 +80,11 @@ def _executor_of(job_id: str, address: str, mode: str | None) -> Iterator[Any]:
     """
     unreachable: BackendError | None = None
     answered = False
-    for executor in _executors(address, mode):
+    for executor in _executors(address, mode if storage is None else "job", storage):
         try:
+            if storage is not None:  # which may know what no cluster does
+                yield executor
+                return
             try:
                 status = executor.get_status(job_id)
             except BackendUnreachableError as error:
@@ -128,20 +132,20 @@ def list_jobs(ray_address: str, mode: str | None, as_json: bool) -> None:
     """List the jobs that the cluster knows, the latest first."""
     with _reported(as_json):
         found: list[JobInfo] = []
-        unreachable: BackendError | None = None
+        problems: list[BackendError] = []
         answered = False
         for executor in _executors(ray_address, mode):
             try:
                 found += executor.jobs()
                 answered = True
-            except BackendUnreachableError as error:
-                unreachable = unreachable or error
+            except BackendError as error:
+                problems.append(error)
             finally:
                 executor.shutdown()
-        if unreachable is not None and not answered:
-            raise unreachable
-    if unreachable is not None:
-        talk(f"note: not all jobs are shown: {unreachable}")
+        if problems and not answered:
+            raise problems[0]
+    for problem in problems:
+        talk(f"note: not all jobs are shown: {problem}")
     found.sort(key=lambda info: info.started_at or 0, reverse=True)
     if as_json:
         print_json([info.to_dict() for info in found])
@@ -183,11 +187,20 @@ def logs(job_id: str, follow: bool, ray_address: str, mode: str | None) -> None:
 @click.option(
     "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="How long to wait.  [default: for ever]"
 )
+@click.option(
+    "--storage",
+    metavar="URL",
+    help="Where a job of mode `job` was to leave its result; asked also where the cluster is gone.",
+)
 @_where
 @json_option
-def result(job_id: str, timeout: float | None, ray_address: str, mode: str | None, as_json: bool) -> None:
+def result(
+    job_id: str, timeout: float | None, storage: str | None, ray_address: str, mode: str | None, as_json: bool
+) -> None:
     """Wait for JOB and print its result."""
-    with _reported(as_json), _executor_of(job_id, ray_address, mode) as executor:
+    if storage is not None and mode == "ray-job":
+        raise click.UsageError("--storage is for jobs of mode 'job'; those of mode 'ray-job' leave nothing there")
+    with _reported(as_json), _executor_of(job_id, ray_address, mode, storage) as executor:
         with _left_alone(job_id):
             value = executor.get_result(job_id, timeout)
         if as_json:

@@ -12,7 +12,8 @@ import socket
 import sys
 import threading
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -24,21 +25,35 @@ from synapse_ray.addresses import ClusterAddress, parse_address
 from synapse_ray.command_line import hide_command_line
 from synapse_ray.names import NAMESPACE
 from synapse_ray.ray_internals import (
+    client_address,
+    cluster_id_at,
     cluster_id_of_connection,
-    control_store,
-    dashboard_of_connection,
+    connection_mark,
     is_client_connection,
+    is_connected_cluster,
+    running_cluster,
     without_uv_run_environment,
 )
 from synapse_ray.translation import refuse_missing_token, translated
 
-__all__ = ["Connection", "NAMESPACE", "close_connection", "open_connection"]
+__all__ = [
+    "Connection",
+    "NAMESPACE",
+    "close_connection",
+    "found_no_cluster",
+    "open_connection",
+    "when_forked",
+    "worker_connection",
+]
 
 _CLIENT_ATTEMPTS = 3
 _KNOCK_SECONDS = 5.0
+_FOUND_NONE = "Could not find any running Ray instance"
 _lock = threading.RLock()
 _current: Connection | None = None
 _uses = 0
+_inherited: object = None  # mark of the connection of the process that this one was forked from
+_forgetting: list[Callable[[], None]] = []
 
 
 @dataclass(frozen=True)
@@ -48,18 +63,27 @@ class Connection:
     Attributes:
         cluster_id: The cluster's own id.
         address: What the cluster is called in messages.
-        dashboard_url: Where its dashboard answers, where it has one.
         is_ours: Whether this package made it, and ends it with its last user.
         is_client: Whether it goes through Ray's client protocol.
         is_private: Whether the cluster was started by it, and ends with it.
+        mark: What tells it from one that was made later.
     """
 
     cluster_id: str
     address: str
-    dashboard_url: str | None
     is_ours: bool
     is_client: bool
     is_private: bool = False
+    mark: object = field(default=None, repr=False, compare=False)
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is still the one of this process: not ended, not replaced, and not inherited by a fork."""
+        return (
+            self.mark is connection_mark()
+            and (self.mark is not _inherited or _inherited is None)
+            and (not self.is_client or ray.is_initialized())
+        )
 
     def is_answered(self) -> bool:
         """Say whether somebody listens at the cluster's address; Ray itself waits a minute, and ends the process."""
@@ -83,7 +107,8 @@ def open_connection(address: str | None, *, start: bool = False) -> Connection:
     Raises:
         BackendUnreachableError: Nobody answers there, or ``auto`` found none.
         AuthenticationError: The cluster wants a token.
-        BackendError: This process is connected to another cluster already, or the versions differ.
+        BackendError: This process is connected to another cluster already, or was forked from one that is connected,
+            or the versions differ.
     """
     global _current, _uses
     wanted = parse_address(address)
@@ -93,17 +118,31 @@ def open_connection(address: str | None, *, start: bool = False) -> Connection:
             "This mode needs 'auto', 'HOST:PORT' or 'ray://HOST:10001'"
         )
     with _lock:
+        _refuse_fork()
         if not ray.is_initialized():
             _current, _uses = _connect(wanted, start), 0
-        elif _current is None or not _is_current():
-            _current, _uses = _describe(wanted, is_ours=False), 0
+        elif _current is None or _current.mark is not connection_mark():
+            _current, _uses = _describe(is_ours=False), 0
         _refuse_another(_current, wanted)
         _uses += 1
         return _current
 
 
+def worker_connection() -> Connection:
+    """Return the connection that Ray has given to this process, one of its workers; nobody has to end it.
+
+    Raises:
+        BackendError: This process was forked from a worker.
+    """
+    _refuse_fork()
+    return _describe(is_ours=False)
+
+
 def close_connection(connection: Connection) -> None:
-    """Let go of a connection; the last user of one that this package made ends it. One that was found stays."""
+    """Let go of a connection; the last user of one that this package made ends it. One that was found stays.
+
+    So does one that the user has made in place of ours.
+    """
     global _current, _uses
     with _lock:
         if connection is not _current:
@@ -111,35 +150,62 @@ def close_connection(connection: Connection) -> None:
         _uses -= 1
         if _uses <= 0:
             _current = None
-            if connection.is_ours:
+            if connection.is_ours and connection.mark is connection_mark():
                 with contextlib.suppress(Exception):  # the cluster may be gone
                     ray.shutdown()
 
 
-def _is_current() -> bool:
-    """Say whether the connection is still the one that we know: the user may have made another one."""
-    if _current is None:
-        return False
-    try:
-        return cluster_id_of_connection() == _current.cluster_id
-    except Exception:  # a connection that is just breaking
-        return True
+def found_no_cluster(error: BaseException | None) -> bool:
+    """Say whether `open_connection` has failed because ``auto`` found no cluster: not one that does not answer."""
+    while error is not None:
+        if isinstance(error, ConnectionError) and _FOUND_NONE in safe_str(error):
+            return True
+        error = error.__cause__ or (error.__context__ if error.__suppress_context__ else None)
+    return False
+
+
+def when_forked(forget: Callable[[], None]) -> None:
+    """Have `forget` called in each process that is forked from this one, where no connection of this one works."""
+    _forgetting.append(forget)
+
+
+def _forget_all() -> None:
+    global _lock, _current, _uses, _inherited
+    _lock = threading.RLock()
+    _current, _uses, _inherited = None, 0, connection_mark()
+    for forget in _forgetting:
+        forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)
+
+
+def _refuse_fork() -> None:
+    """Raise where Ray believes to be connected, and only the process is that this one was forked from."""
+    if _inherited is not None and _inherited is connection_mark():
+        raise BackendError(
+            f"this process (pid {os.getpid()}) was forked from one that is connected to Ray, and a connection does "
+            "not work in a fork. Make the executor's first call after the fork, or start processes with "
+            'multiprocessing.get_context("spawn")'
+        )
 
 
 def _connect(wanted: ClusterAddress, start: bool) -> Connection:
-    if wanted.kind == "auto":
-        try:
-            return _init(wanted)
-        except BackendUnreachableError:
-            if not start:
-                raise BackendUnreachableError(
-                    "no Ray cluster is running here, and none was named. Start one with `ray start --head`, "
-                    "name one with ray_address='HOST:PORT' (--ray-address), or let this call start one with "
-                    "start_ray=True (--start-ray)"
-                ) from None
-            sys.stderr.write("no Ray cluster is running: starting a private one, which ends with this process\n")
-            return _init(ClusterAddress("local", "local"))
-    return _init(wanted)
+    if wanted.kind != "auto":
+        return _init(wanted)
+    try:
+        return _init(wanted)
+    except BackendUnreachableError as error:
+        if not found_no_cluster(error):
+            raise
+        if not start:
+            raise BackendUnreachableError(
+                "no Ray cluster is running here, and none was named. Start one with `ray start --head`, "
+                "name one with ray_address='HOST:PORT' (--ray-address), or let this call start one with "
+                "start_ray=True (--start-ray)"
+            ) from None
+    sys.stderr.write("no Ray cluster is running: starting a private one, which ends with this process\n")
+    return _init(ClusterAddress("local", "local"))
 
 
 def _init(wanted: ClusterAddress) -> Connection:
@@ -153,8 +219,8 @@ def _init(wanted: ClusterAddress) -> Connection:
     for attempt in range(1, attempts + 1):
         try:
             with without_uv_run_environment():
-                context = ray.init(address=wanted.text, **options)
-            return _describe(wanted, is_ours=True, dashboard=getattr(context, "dashboard_url", None))
+                ray.init(address=wanted.text, **options)
+            return _describe(is_ours=True, is_private=wanted.kind == "local")
         except Exception as error:
             with contextlib.suppress(Exception):
                 ray.shutdown()  # a half-made connection would be found by the next one
@@ -167,9 +233,12 @@ def _init(wanted: ClusterAddress) -> Connection:
 
 def _knock(wanted: ClusterAddress) -> None:
     """Raise where nobody listens, which Ray itself finds out after a minute, with its own talk on stderr."""
-    if wanted.kind not in ("direct", "client"):
+    address, hint = wanted.text, ""
+    if wanted.kind == "auto":
+        address, hint = running_cluster() or "", ". It is the last one that was started here; `ray stop` forgets it"
+    if wanted.kind == "local" or not address:
         return
-    parts = urlsplit(wanted.text if wanted.kind == "client" else f"ray://{wanted.text}")
+    parts = urlsplit(address if wanted.kind == "client" else f"ray://{address}")
     hosts = [parts.hostname or ""]
     if hosts[0] in ("localhost", "127.0.0.1", "::1"):
         hosts.append(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]  # which Ray takes in its place
@@ -180,24 +249,20 @@ def _knock(wanted: ClusterAddress) -> None:
         except OSError as error:
             problem = error
     else:
-        raise translated(ConnectionError(safe_str(problem)), "connecting", address=wanted.text) from problem
+        raise translated(ConnectionError(f"{safe_str(problem)}{hint}"), "connecting", address=address) from problem
     if wanted.kind == "direct":
         try:
-            control_store(wanted.text)
+            cluster_id_at(wanted.text)
         except AuthenticationError:  # what is wrong about a token is said here at once, and by `ray.init` never
             raise
         except Exception:
             return
 
 
-def _describe(wanted: ClusterAddress, *, is_ours: bool, dashboard: str | None = None) -> Connection:
+def _describe(*, is_ours: bool, is_private: bool = False) -> Connection:
     is_client = is_client_connection()
-    address = wanted.text if wanted.kind == "client" and is_client else str(ray.get_runtime_context().gcs_address)
-    url = dashboard or dashboard_of_connection()
-    if url is not None and "://" not in url:
-        url = f"http://{url}"
-    is_private = is_ours and wanted.kind == "local"
-    return Connection(cluster_id_of_connection(), address, url, is_ours, is_client, is_private)
+    address = (client_address() if is_client else None) or str(ray.get_runtime_context().gcs_address)
+    return Connection(cluster_id_of_connection(), address, is_ours, is_client, is_private, connection_mark())
 
 
 def _refuse_another(current: Connection, wanted: ClusterAddress) -> None:
@@ -208,11 +273,14 @@ def _refuse_another(current: Connection, wanted: ClusterAddress) -> None:
         if current.is_private:
             return
         raise _another(current, "a private cluster")
-    if wanted.kind == "direct":
-        with contextlib.suppress(Exception):
-            _knock(wanted)
-            if control_store(wanted.text).cluster_id.hex() == current.cluster_id:
-                return
+    with contextlib.suppress(Exception):
+        _knock(wanted)
+        if wanted.kind == "client":
+            is_same = is_connected_cluster(wanted.text)
+        else:
+            is_same = cluster_id_at(wanted.text) == current.cluster_id
+        if is_same:
+            return
     raise _another(current, wanted.text)
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import dataclass
 from typing import Any
 
 from synapse_ray.mailbox import Mail, Mailbox
 from synapse_ray.report_outbox import Report
 from synapse_ray.slot_book import Lease, PoolClosedError, SlotBook
 
-__all__ = ["Dispatcher", "GONE", "REPORTS"]
+__all__ = ["Dispatcher", "GONE", "REPORTS", "Refusal"]
 
 REPORTS = "reports"
 """Mail for whoever runs a call: its number, how many reports there were before, reports."""
@@ -18,8 +19,21 @@ REPORTS = "reports"
 GONE = "gone"
 """Mail for a pool's owner: the pool, and the number of an actor that is dead, or not lent any more."""
 
-_PROBE_AFTER = 2.0  # seconds of waiting for an actor after which those who have one are looked at
-_GRACE = 5.0  # seconds that an idle actor may be lent before it is taken back
+_PROBE_AFTER = 2.0  # seconds of waiting for an actor after which, each time, those who have one are looked at
+_GRACES = (5.0, 1.0)  # seconds that an actor may be lent and idle before it is asked again, and then taken back
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The answer to who cannot have an actor.
+
+    Attributes:
+        why: For a message.
+        is_final: Whether the pool is gone, and will lend none later either.
+    """
+
+    why: str
+    is_final: bool
 
 
 class Dispatcher:
@@ -31,7 +45,7 @@ class Dispatcher:
         self._owners: dict[str, str] = {}
         self._problems: dict[str, str] = {}
         self._withdrawn: set[tuple[str, int]] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._probes: dict[tuple[str, int], asyncio.Task[None]] = {}
 
     async def push(self, call: tuple[str, int], first: int, reports: list[Report]) -> None:
         """Take reports of a running call; returns when they are in its caller's box."""
@@ -79,16 +93,16 @@ class Dispatcher:
             self._problems[pool] = why
             book.fail(why)
 
-    async def borrow(self, pool: str) -> Lease | str:
-        """Lend an actor; returns a text that says why where there will be none."""
+    async def borrow(self, pool: str) -> Lease | Refusal:
+        """Lend an actor, or say why there will be none."""
         book = self._books.get(pool)
         if book is None or (book.is_empty and pool in self._problems):
-            return self._problems.get(pool, "the pool's owner does not share it any more")
+            return self._refusal(pool, "the pool's owner does not share it any more")
         watch = asyncio.create_task(self._look_after(pool, book))
         try:
             return await book.borrow()
         except PoolClosedError as error:
-            return str(error)
+            return self._refusal(pool, str(error))
         finally:
             watch.cancel()
 
@@ -98,25 +112,32 @@ class Dispatcher:
         if book is not None and book.give_back(number, lease, dead=dead):
             self._tell_gone(pool, number)
 
+    def _refusal(self, pool: str, why: str) -> Refusal:
+        return Refusal(self._problems.get(pool, why), is_final=pool not in self._books)
+
     def _tell_gone(self, pool: str, number: int) -> None:
         self._mail.put(self._owners[pool], (GONE, (pool, number)))
 
     async def _look_after(self, pool: str, book: SlotBook) -> None:
-        """While somebody waits, take back what is lent to a process that died: its actor is idle."""
-        await asyncio.sleep(_PROBE_AFTER)
-        for lease in book.lent:
-            task = asyncio.create_task(self._reclaim_when_idle(pool, lease))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        """While somebody waits, take back what is lent to a process that died: its actor is idle.
+
+        Again and again: who got an actor meanwhile may have died too.
+        """
+        while True:
+            await asyncio.sleep(_PROBE_AFTER)
+            for lease in book.lent:
+                if (pool, lease[1]) not in self._probes:  # one for all who wait
+                    self._probes[pool, lease[1]] = asyncio.create_task(self._reclaim_when_idle(pool, lease))
 
     async def _reclaim_when_idle(self, pool: str, lease: Lease) -> None:
         number, which, actor = lease
         dead = False
-        try:
-            await actor.ready.remote()  # in the queue of the actor, behind the call that it works on
-        except Exception:  # dead, and whoever had it did not tell
-            dead = True
-        # Whoever had it may be about to give it back, or to use it.
-        await asyncio.sleep(_GRACE)
+        for grace in _GRACES:
+            try:
+                await actor.ready.remote()  # in the queue of the actor, behind the call that it works on
+            except Exception:  # dead, and whoever had it did not tell
+                dead = True
+            await asyncio.sleep(grace)  # whoever had it may be about to use it, or to give it back
+        del self._probes[pool, which]
         with contextlib.suppress(KeyError):
             await self.give_back(pool, number, which, dead)

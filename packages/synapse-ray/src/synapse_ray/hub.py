@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import threading
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import ray
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from synapse_ray.connection import NAMESPACE
+from synapse_ray.connection import NAMESPACE, when_forked
 from synapse_ray.dispatcher import Dispatcher
 from synapse_ray.event_pump import EventPump
+from synapse_ray.ray_internals import is_client_connection
 
 __all__ = ["Hub", "enter_hub", "leave_hub"]
 
@@ -37,12 +40,20 @@ class Hub:
         self.name = f"synapse-dispatcher-{uuid.uuid4().hex}"
         self.dispatcher: Any = (
             ray.remote(Dispatcher)
-            .options(name=self.name, namespace=NAMESPACE, num_cpus=0, max_concurrency=_MOST_AT_ONCE, runtime_env={})
+            .options(
+                name=self.name,
+                namespace=NAMESPACE,
+                num_cpus=0,
+                max_concurrency=_MOST_AT_ONCE,
+                runtime_env={},
+                scheduling_strategy=_near_us(),
+            )
             .remote()
         )
         self.pump = EventPump(self.dispatcher, self._on_gone)
         self._owners: dict[str, Callable[[int], None]] = {}
         self._turns: dict[str, Callable[[], None]] = {}
+        self._complained: set[str] = set()
 
     def serve(self, pool: str, on_gone: Callable[[int], None], on_turn: Callable[[], None]) -> None:
         """Take mail for a pool from now on."""
@@ -64,11 +75,32 @@ class Hub:
 
     def _on_gone(self, pool: str, number: int) -> None:
         if (owner := self._owners.get(pool)) is not None:
-            owner(number)
+            with self._guarded(pool):
+                owner(number)
 
     def _on_turn(self) -> None:
-        for turn in list(self._turns.values()):
-            turn()
+        for pool, turn in list(self._turns.items()):
+            with self._guarded(pool):
+                turn()
+
+    @contextlib.contextmanager
+    def _guarded(self, pool: str) -> Iterator[None]:
+        """Keep the thread that takes the mail of all pools from ending over one of them."""
+        try:
+            yield
+        except Exception:
+            if pool not in self._complained:
+                self._complained.add(pool)
+                logging.getLogger("synapse").warning(
+                    "looking after a pool of actors fails; it is tried again", exc_info=True
+                )
+
+
+def _near_us() -> Any:
+    """Return where a dispatcher is to be: on the node of its owner, with which it ends. A client is on no node."""
+    if is_client_connection():
+        return "DEFAULT"
+    return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
 
 
 def enter_hub(session: str) -> Hub:
@@ -91,3 +123,13 @@ def leave_hub(hub: Hub) -> None:
                 return
             _hub = None
     hub.close()
+
+
+def _forget() -> None:
+    """Forget the hub of the process that this one was forked from."""
+    global _lock, _hub, _uses
+    _lock = threading.RLock()
+    _hub, _uses = None, 0
+
+
+when_forked(_forget)

@@ -13,24 +13,24 @@ import ray
 
 from synapse_core.arguments import refuse_unknown_arguments
 from synapse_core.environment import PluginEnvironment
-from synapse_core.errors import BackendUnreachableError, PluginError
+from synapse_core.errors import BackendUnreachableError, ExecutionError, PluginError
 from synapse_core.model.enums import PackageManager
 from synapse_core.ports.executor import Capabilities
-from synapse_ray.addresses import parse_address
+from synapse_ray.addresses import parse_address, private_cluster
 from synapse_ray.base import BaseRayExecutor
 from synapse_ray.capabilities import JOB_CAPABILITIES
 from synapse_ray.connection import Connection, close_connection, open_connection
 from synapse_ray.job_launch import launch
 from synapse_ray.job_questions import JobQuestions
-from synapse_ray.keeper.answers import relay_reports
+from synapse_ray.keeper.answers import ended_outcome, fetched_outcome, open_outcome, relay_reports
 from synapse_ray.keeper.client import KeeperClient
+from synapse_ray.keeper.records import Outcome
 from synapse_ray.names import check_job_id
 from synapse_ray.placement import refuse_impossible
-from synapse_ray.shipping import Shipment, upload
+from synapse_ray.shipping import Shipments, upload
+from synapse_ray.translation import translated
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from synapse_core.ports.events import EventSink
     from synapse_core.ports.executor import ActionLike
 
@@ -118,7 +118,7 @@ class RayJobExecutor(JobQuestions, BaseRayExecutor):
         self._connection: Connection | None = None
         self._client: KeeperClient | None = None
         self._mark = ""
-        self._shipments: dict[Path | None, Shipment] = {}
+        self._shipments = Shipments(self._options)
 
     def execute(
         self,
@@ -142,12 +142,12 @@ class RayJobExecutor(JobQuestions, BaseRayExecutor):
         Raises:
             ValidationError: The params do not fit; nothing has left this process.
             ExecutionError: The action raised.
-            BackendError: The cluster or the environment cannot run it.
+            BackendError: The cluster or the environment cannot run it; or the contact to it is lost, and the job goes
+                on: its id is in the message.
         """
         job_id = self.submit(action, params, action_cls=action_cls, entrypoint=entrypoint)
         try:
-            self.follow(job_id)
-            return self.get_result(job_id)
+            return open_outcome(self._keeper(), job_id, self._shown_outcome(job_id))
         except KeyboardInterrupt:
             with contextlib.suppress(PluginError):
                 self.cancel(job_id)
@@ -196,11 +196,10 @@ class RayJobExecutor(JobQuestions, BaseRayExecutor):
             job_id = self._options.job_id or f"job-{uuid.uuid4().hex[:12]}"
         check_job_id(job_id)
         keeper = self._keeper()
+        keeper.require()
         resources = {"num_cpus": 1, **self._options.resources()}
         refuse_impossible(resources)
-        with self._lock:
-            shipment = self._shipments.setdefault(work.folder, Shipment(self._options, work.folder))
-        shipped = shipment.current()
+        shipped = self._shipments.current(work.folder)
         upload(shipped)
         launch(keeper, work, shipped, job_id, resources, self._keep_for)
         return job_id
@@ -214,6 +213,23 @@ class RayJobExecutor(JobQuestions, BaseRayExecutor):
 
     # -- how --------------------------------------------------------------------------------------
 
+    def _shown_outcome(self, job_id: str) -> Outcome:
+        """Show what the job reports, and return all that came of it; an error names the job, which nobody else does."""
+        try:
+            self.follow(job_id)
+            return fetched_outcome(self._keeper(), job_id, ended_outcome(self._keeper(), job_id, None))
+        except Exception as error:
+            problem = translated(error, f"following job {job_id!r}")
+            problem.args = (
+                f"{problem}. Job {job_id!r} was submitted, and may go on: `synapse job status {job_id}` says, "
+                f"`synapse job cancel {job_id}` stops it",
+            )
+            if isinstance(problem, ExecutionError):
+                problem.details.setdefault("job_id", job_id)
+            if problem is error:
+                raise
+            raise problem from error
+
     def _keeper(self) -> KeeperClient:
         with self._lock:
             if self._client is None or not ray.is_initialized() or _connection_mark() != self._mark:
@@ -225,14 +241,24 @@ class RayJobExecutor(JobQuestions, BaseRayExecutor):
 
     def _connect(self) -> Connection:
         address = self._options.address
+        if parse_address(address).kind == "local":
+            raise private_cluster()
         try:
-            return open_connection(address)
+            return _detached(open_connection(address))
         except BackendUnreachableError:
             if not self._start_ray or parse_address(address).kind != "auto":
                 raise
         from synapse_ray.starting import start_head
 
         return open_connection(start_head())
+
+
+def _detached(connection: Connection) -> Connection:
+    """Return a connection to a cluster that does not end with this process, and raise for another one."""
+    if connection.is_private:
+        close_connection(connection)
+        raise private_cluster("this process is connected to a Ray cluster of its own, which ends with it")
+    return connection
 
 
 def _connection_mark() -> str:

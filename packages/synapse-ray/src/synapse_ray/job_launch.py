@@ -1,15 +1,17 @@
-"""Handing a job over to the cluster: the id first, then the worker, which from then on depends on nobody."""
+"""Handing a job over to the cluster: the id, then the worker, which from then on depends on nobody."""
 
 from __future__ import annotations
 
 import contextlib
 import time
+import uuid
 from typing import Any
 
 import ray
 
 from synapse_core.errors import BackendError, JobExistsError, PluginError
 from synapse_ray.job_worker import JobWork, JobWorker
+from synapse_ray.keeper.answers import open_outcome
 from synapse_ray.keeper.client import KeeperClient, submitter
 from synapse_ray.keeper.records import INLINE_BYTES, About, actor_name
 from synapse_ray.names import NAMESPACE
@@ -32,31 +34,49 @@ def launch(
     Raises:
         JobExistsError: The id is taken; the job that has it was left alone.
         BackendError: The cluster does not take the worker; the id is free again.
+        WorkerLostError: The keeper has waited for the worker in vain; the id is free again.
     """
     content = JobWork(work.spec, work.params, shipped.settings).to_bytes()
-    is_large = len(content) > INLINE_BYTES
-    parcel = f"{job_id}-{time.time_ns():x}" if is_large else ""
-    about = About(work.spec.name, keep_for, submitter(), parcel)
-    nonce = keeper.take(job_id, about)
-    if nonce is None:
-        raise JobExistsError(
-            f"job {job_id!r} exists; it was left alone. Choose another id, or `delete` that job once it has ended",
-            details={"job_id": job_id},
-        )
+    nonce = uuid.uuid4().hex
+    parcel = f"{job_id}-{nonce}" if len(content) > INLINE_BYTES else ""
+    worker = None
     try:
-        if is_large:
+        if parcel:
+            # Before the id is taken: from then on the keeper waits for the worker, and not for as long as this takes.
+            if not keeper.expect(job_id, nonce, parcel):
+                raise _taken(job_id)
             put_parcel(parcel, content)
+        if not keeper.take(job_id, nonce, About(work.spec.name, keep_for, submitter(), parcel)):
+            raise _taken(job_id)
         worker = _make_worker(work, shipped, job_id, nonce, resources, parcel or content, len(content))
-        keeper.watch(job_id, nonce, work.spec.name, worker)
+        watched = keeper.watch(job_id, nonce, work.spec.name, worker)
         _await_acceptance(worker, job_id)
+        if not keeper.is_wanted(watched):
+            open_outcome(keeper, job_id, keeper.wait(job_id, time.monotonic()))
     except BaseException as error:
-        with contextlib.suppress(Exception):
-            if is_large:
-                drop_parcel(parcel)
-            keeper.withdraw(job_id, nonce)
+        _undo(keeper, job_id, nonce, worker, parcel)
         if isinstance(error, PluginError) or not isinstance(error, Exception):
             raise
         raise translated(error, f"submitting job {job_id!r}") from error
+
+
+def _undo(keeper: KeeperClient, job_id: str, nonce: str, worker: Any, parcel: str) -> None:
+    """Leave nothing of a submission that failed; each step for itself, since the cluster may be failing."""
+    with contextlib.suppress(Exception):
+        keeper.withdraw(job_id, nonce)  # before the worker ends, which would be taken for its death
+    if worker is not None:
+        with contextlib.suppress(Exception):
+            ray.kill(worker, no_restart=True)
+    if parcel:
+        with contextlib.suppress(Exception):
+            drop_parcel(parcel)
+
+
+def _taken(job_id: str) -> JobExistsError:
+    return JobExistsError(
+        f"job {job_id!r} exists; it was left alone. Choose another id, or `delete` that job once it has ended",
+        details={"job_id": job_id},
+    )
 
 
 def _make_worker(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import pickle
 import sys
+import threading
+import time
 import uuid
 from dataclasses import dataclass
+from typing import Any
 
 import ray
 
@@ -13,12 +18,14 @@ from synapse_core.errors import BackendError, ExecutionError
 from synapse_core.model.outcome import Outcome
 from synapse_core.safe_text import format_traceback, safe_str
 from synapse_ray.action_spec import ActionSpec
-from synapse_ray.keeper.records import INLINE_BYTES, PIECE_BYTES
+from synapse_ray.keeper.delivery import deliver
 from synapse_ray.keeper.worker_link import KeeperLink, LogSender
 from synapse_ray.wire import Packed, pack_outcome
 from synapse_ray.worker import ActionRunner, Reply, WorkerSettings
 
 __all__ = ["JobWork", "JobWorker"]
+
+_LEAVING_SECONDS = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +65,8 @@ class JobWorker:
         self._size = size
         self._self = ray.get_runtime_context().current_actor
         # On the main thread, where signals and most libraries want to be; so not here, and not in a thread.
-        self._running = self._self.run.remote()
+        # Not tried again: it ends with the process, and a process that has its own call to repeat does not end.
+        self._running = self._self.run.options(max_task_retries=0).remote()
 
     def is_done(self) -> bool:
         """Answer once `run` is over: the keeper waits for this, and hears at once when the process has died."""
@@ -73,27 +81,20 @@ class JobWorker:
         finally:
             sys.stdout.flush()
             sys.stderr.flush()
-            ray.kill(self._self, no_restart=True)
+            _leave(self._self)
 
     def _run(self) -> None:
         link = KeeperLink()
-        here = ray.get_runtime_context().get_node_id()
-        offset = link.call("start", self._job_id, self._nonce, self._life, here)
+
+        def call(method: str, *args: Any) -> Any:
+            return link.call(method, self._job_id, self._nonce, self._life, *args)
+
+        offset = call("start")
         if offset is None:
             return  # cancelled meanwhile, or given up because it took so long to come here
-        mine = (self._job_id, self._nonce, self._life)
-        logs = LogSender(lambda at, lines: bool(link.call("append", *mine, at, lines)), offset)
+        logs = LogSender(lambda at, lines: bool(call("append", at, lines)), offset)
         reply = self._answer(logs)
-        packed = pickle.dumps(reply, protocol=5)
-        rest = logs.close()
-        succeeded = reply[0] is not None or not (reply[1] or {}).get("error")
-        if len(packed) <= INLINE_BYTES:
-            link.call("finish", *mine, succeeded, packed, 0, *rest)
-            return
-        for at in range(0, len(packed), PIECE_BYTES):
-            if not link.call("put_result", *mine, at, packed[at : at + PIECE_BYTES]):
-                return
-        link.call("finish", *mine, succeeded, None, len(packed), *rest)
+        deliver(call, self._job_id, reply, logs.close())
 
     def _answer(self, logs: LogSender) -> Reply:
         try:
@@ -116,3 +117,19 @@ class JobWorker:
         work: JobWork = pickle.loads(content)
         del content
         return ActionRunner(work.settings).run(work.spec, work.params, self._job_id, logs.emit)
+
+
+def _leave(worker: Any) -> None:
+    """End this process as a program ends: what was registered with `atexit` runs, and Ray does not start it again.
+
+    A thread or a handler that never ends is left behind after a while.
+    """
+
+    def give_up() -> None:
+        time.sleep(_LEAVING_SECONDS)
+        with contextlib.suppress(Exception):  # Ray may have been left already
+            ray.kill(worker, no_restart=True)
+        os._exit(0)
+
+    threading.Thread(target=give_up, name="synapse-leave", daemon=True).start()
+    ray.actor.exit_actor()  # type: ignore[no-untyped-call]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from synapse_core.model.enums import PackageManager
 
-__all__ = ["RayOptions", "check_resource"]
+__all__ = ["RayOptions", "check_resource", "check_together"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,10 @@ class RayOptions:
         num_gpus: GPUs; fractions allowed.
         memory: Bytes.
         include_sdk: Whether to ship the Synapse packages of this environment.
+
+    Raises:
+        TypeError: Arguments are wrong, and some are of a wrong type; one error names all of them.
+        ValueError: Arguments are wrong, and all are of the right type.
     """
 
     env: Mapping[str, Any] | None = None
@@ -39,7 +44,7 @@ class RayOptions:
     runtime_env: Mapping[str, Any] | None = None
     working_dir: Path | None = None
     requirements_file: Path | None = None
-    package_manager: PackageManager = PackageManager.PIP
+    package_manager: PackageManager | str = PackageManager.PIP
     package_manager_options: Sequence[str] | None = None
     wheels_dir: str = "wheels"
     num_cpus: float | None = None
@@ -48,17 +53,13 @@ class RayOptions:
     include_sdk: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("env", "runtime_env"):
-            value = getattr(self, name)
-            if value is not None and not isinstance(value, Mapping):
-                raise TypeError(f"{name} has to be a mapping, not a {type(value).__name__}")
-        for name in ("num_cpus", "num_gpus", "memory"):
-            check_resource(name, getattr(self, name))
-        if isinstance(self.package_manager_options, str):
-            raise TypeError(
-                "package_manager_options is a list of options, not one string: "
-                f"{self.package_manager_options.split()!r}"
-            )
+        check_together(
+            *(partial(_check_mapping, name, getattr(self, name)) for name in ("env", "runtime_env")),
+            partial(_check_package_manager, self.package_manager),
+            partial(_check_options, self.package_manager_options),
+            *(partial(check_resource, name, getattr(self, name)) for name in ("num_cpus", "num_gpus", "memory")),
+        )
+        object.__setattr__(self, "package_manager", PackageManager(self.package_manager))
 
     def resources(self) -> dict[str, Any]:
         """Return the resource arguments for Ray; those that were not given are left to it."""
@@ -81,3 +82,45 @@ def check_resource(name: str, value: float | None) -> None:
         raise ValueError(f"{name} has to be 0 or more, not {value}")
     if name == "num_gpus" and value > 1 and value != int(value):
         raise ValueError(f"num_gpus={value}: more than one GPU has to be a whole number; Ray places no others")
+
+
+def check_together(*checks: Callable[[], None]) -> None:
+    """Make all checks, and raise what they find as one error.
+
+    Raises:
+        TypeError: One of them found a wrong type.
+        ValueError: They found other things only.
+    """
+    found: list[TypeError | ValueError] = []
+    for check in checks:
+        try:
+            check()
+        except (TypeError, ValueError) as error:
+            found.append(error)
+    if len(found) == 1:
+        raise found[0]
+    if found:
+        kind = TypeError if any(isinstance(error, TypeError) for error in found) else ValueError
+        raise kind("\n".join(["several arguments are wrong:", *(f"  {_lines(error)}" for error in found)]))
+
+
+def _lines(error: Exception) -> str:
+    return str(error).removeprefix("several arguments are wrong:\n  ")
+
+
+def _check_mapping(name: str, value: Any) -> None:
+    if value is not None and not isinstance(value, Mapping):
+        raise TypeError(f"{name} has to be a mapping, not a {type(value).__name__}")
+
+
+def _check_package_manager(value: Any) -> None:
+    try:
+        PackageManager(value)
+    except ValueError:
+        known = ", ".join(repr(str(name)) for name in PackageManager)
+        raise ValueError(f"package_manager={value!r} is not known; known are {known}") from None
+
+
+def _check_options(value: Any) -> None:
+    if isinstance(value, str):
+        raise TypeError(f"package_manager_options is a list of options, not one string: {value.split()!r}")

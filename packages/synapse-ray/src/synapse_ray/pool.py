@@ -12,18 +12,21 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray import exceptions as ray_errors
 
 from synapse_core.errors import BackendError, PluginError
 from synapse_core.safe_text import safe_str
 from synapse_ray.actor_maker import ActorMaker
 from synapse_ray.connection import close_connection, open_connection
+from synapse_ray.dispatcher import Refusal
 from synapse_ray.event_pump import EventPump
 from synapse_ray.hub import enter_hub, leave_hub
 from synapse_ray.options import RayOptions
-from synapse_ray.ray_internals import connection_mark, is_inside_worker, shows_worker_output
+from synapse_ray.ray_internals import is_inside_worker, shows_worker_output
 from synapse_ray.shared_pool import PoolTicket
 from synapse_ray.shipping import Shipment, Shipped
 from synapse_ray.slot import Slot
+from synapse_ray.start_notice import StartNotice
 from synapse_ray.start_problem import start_problem
 
 __all__ = ["ActorPool"]
@@ -59,7 +62,6 @@ class ActorPool:
         self._shipment = Shipment(options, folder)
         self._connection = open_connection(options.address, start=True)
         try:
-            self._mark = connection_mark()
             self._inside_worker = is_inside_worker()
             self.shows_output = not shows_worker_output()
             self._hub = enter_hub(str(ray.get_runtime_context().get_job_id()))
@@ -67,6 +69,7 @@ class ActorPool:
             close_connection(self._connection)
             raise
         self._maker = ActorMaker(options, self._hub.dispatcher, self._connection.address)
+        self._notice = StartNotice(options.resources())
         self._shipped: Shipped | None = None
         self._numbers = itertools.count(1)
         self._making = threading.RLock()
@@ -87,12 +90,8 @@ class ActorPool:
 
     @property
     def is_current(self) -> bool:
-        """Whether its actors can be reached: the connection is the one that they were made with."""
-        return (
-            not self._is_closed
-            and self._mark is connection_mark()
-            and (not self._connection.is_client or ray.is_initialized())
-        )
+        """Whether its actors can be reached, by the connection that they were made with, and what they report."""
+        return not self._is_closed and not self.pump.is_lost and self._connection.is_current
 
     def borrow(self) -> Slot:
         """Return a free actor, waiting for one; give it back by `give_back`.
@@ -106,6 +105,7 @@ class ActorPool:
                 return self._free.pop()  # the one used last is the warmest
             failures = self._failures
         self._provide(shipped)
+        since = time.monotonic()
         while not self._is_shared:
             starting: list[Any] = []
             with self._changed:
@@ -117,7 +117,8 @@ class ActorPool:
                     raise self._failure
                 if self._inside_worker:
                     starting = [slot.ready for slot in self._slots.values() if not slot.is_ready]
-                if len(self._slots) == self._size and not starting:
+                lacks = len(self._slots) < self._size and (not self._slots or time.monotonic() >= self._retry_at)
+                if not lacks and not starting:
                     self._waiting += 1
                     try:
                         self._changed.wait(_LOOK_SECONDS)
@@ -126,8 +127,10 @@ class ActorPool:
             if starting:
                 # Only a `ray.wait` gives back the CPU of the task that we are in, and they may need it.
                 ray.wait(starting, timeout=_LOOK_SECONDS)
-            elif len(self._slots) < self._size:
+            elif lacks:
                 self._provide(shipped)
+            if self._notice.due(since):
+                self._tell_what_is_missing()
         return self._borrow_from_dispatcher()
 
     def give_back(self, slot: Slot, *, dead: bool) -> None:
@@ -138,29 +141,35 @@ class ActorPool:
             return
         with self._changed:
             stays = not dead and slot.shipped is self._shipped and not self._is_closed
+            is_shared = self._is_shared
             if not stays:
                 self._slots.pop(slot.number, None)
-            elif not self._is_shared:
+            elif not is_shared:
                 self._free.append(slot)
             self._changed.notify()
         if not stays:
             slot.end()
-        elif self._is_shared:
+        elif is_shared:
             self._hub.dispatcher.add.remote(self.id, slot.number, slot.actor)
 
     def share(self) -> PoolTicket:
-        """Let the dispatcher lend the actors from now on, and return by what a copy finds them."""
-        with self._making, self._changed:
+        """Let the dispatcher lend the actors from now on, and return by what a copy finds them.
+
+        Raises:
+            BackendError: None can be made, or the dispatcher is lost.
+        """
+        with self._making:
             if not self._is_shared:
-                self._is_shared = True
                 dispatcher = self._hub.dispatcher
-                ray.get(dispatcher.share.remote(self.id, self.pump.box))
-                free, self._free = self._free, []
-                for slot in self._slots.values():
-                    if slot in free or not slot.is_ready:
-                        dispatcher.add.remote(self.id, slot.number, slot.actor)
+                self._ask(dispatcher.share.remote(self.id, self.pump.box))  # not under a lock that a callback takes
+                with self._changed:
+                    self._is_shared = True
+                    free, self._free = self._free, []
+                    lent = [slot for slot in self._slots.values() if slot in free or not slot.is_ready]
+                    self._changed.notify_all()
+                for slot in lent:
+                    dispatcher.add.remote(self.id, slot.number, slot.actor)
                 self._hub.serve(self.id, self._on_gone, self._on_turn)
-                self._changed.notify_all()
         self._provide(self._shipment.current())
         folder = None if self.folder is None else str(self.folder)
         return PoolTicket(self._hub.name, self.id, self._connection.address, folder)
@@ -175,7 +184,7 @@ class ActorPool:
         with self._changed:
             if self._is_closed:
                 return
-            is_current = self.is_current
+            is_current = self.is_current  # else those at work may end it: nobody has a handle of theirs then
             self._is_closed = True
             slots, self._slots, self._free = list(self._slots.values()), {}, []
             self._changed.notify_all()
@@ -197,6 +206,8 @@ class ActorPool:
             with self._changed:
                 if self._shipped is not None and shipped.version == self._shipped.version:
                     shipped = self._shipped
+                else:
+                    self._retry_at = 0.0  # what did not start was another version
                 self._shipped = shipped
                 old = [slot for slot in self._slots.values() if slot.shipped is not shipped]
                 idle = [slot for slot in old if slot in self._free or not slot.is_ready]
@@ -204,6 +215,7 @@ class ActorPool:
                     for slot in idle:
                         del self._slots[slot.number]
                     self._free = [slot for slot in self._free if slot.shipped is shipped]
+                lives = self._has_started()
                 missing = self._size - len(self._slots)
             if self._is_shared:
                 for slot in old:
@@ -211,7 +223,7 @@ class ActorPool:
             else:
                 for slot in idle:
                     slot.end()
-            if missing > 0:
+            if missing > 0 and (not lives or time.monotonic() >= self._retry_at):
                 self._make(missing, shipped)
 
     def _make(self, count: int, shipped: Shipped) -> None:
@@ -241,10 +253,32 @@ class ActorPool:
         """Say whether any actor is known to live; where none is, and as many as there should be failed, all will."""
         return any(slot.is_ready for slot in self._slots.values())
 
+    def _tell_what_is_missing(self) -> None:
+        with self._changed:
+            count = sum(not slot.is_ready for slot in self._slots.values())
+        if count:
+            self._notice.say(count)
+
+    def _ask(self, reference: Any, seconds: float | None = None) -> Any:
+        """Return what the dispatcher answers; without it nothing is lent, so the next call makes a new pool."""
+        try:
+            return ray.get(reference, timeout=seconds)
+        except ray_errors.RayActorError as error:
+            self.pump.lose()
+            raise BackendError(
+                "the actor that lends the actors of this pool is lost, and nothing was run. The next call of the "
+                f"executor starts a new pool; copies of it have to be made anew ({type(error).__name__})"
+            ) from error
+
     def _borrow_from_dispatcher(self) -> Slot:
-        found = ray.get(self._hub.dispatcher.borrow.remote(self.id))
-        if isinstance(found, str):
-            raise BackendError(found)
+        reference = self._hub.dispatcher.borrow.remote(self.id)
+        try:
+            found = self._ask(reference, self._notice.patience)
+        except ray_errors.GetTimeoutError:
+            self._tell_what_is_missing()
+            found = self._ask(reference)
+        if isinstance(found, Refusal):
+            raise BackendError(found.why)
         number, lease, actor = found
         slot = self._slots.get(number)
         if slot is None:  # it has just been given up
@@ -267,12 +301,13 @@ class ActorPool:
             lacks = len(self._slots) < self._size and time.monotonic() >= self._retry_at
         if failed is not None:
             self._hub.dispatcher.fail.remote(self.id, safe_str(failed))
-        if lacks or self._shipment.current() is not self._shipped:
-            self._provide_or_tell()
+        self._provide_or_tell(only_new=not lacks)
 
-    def _provide_or_tell(self) -> None:
+    def _provide_or_tell(self, *, only_new: bool = False) -> None:
         try:
-            self._provide(self._shipment.current())
+            shipped = self._shipment.current()  # of files that somebody may be writing just now
+            if not only_new or shipped is not self._shipped:
+                self._provide(shipped)
         except Exception as error:  # those who wait are to hear it
             with contextlib.suppress(Exception):
                 self._hub.dispatcher.fail.remote(self.id, safe_str(error))

@@ -6,13 +6,13 @@ import atexit
 import hashlib
 import itertools
 import json
-import os
 import threading
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 from synapse_ray.addresses import parse_address
+from synapse_ray.connection import when_forked
 from synapse_ray.options import RayOptions
 from synapse_ray.pool import ActorPool
 from synapse_ray.settings import travelling_values
@@ -86,7 +86,7 @@ def _close_all() -> None:
         pool.close()
 
 
-def _forget_all() -> None:
+def _forget() -> None:
     """Forget the pools of the process that this one was forked from: its connection does not work here."""
     global _lock
     _lock = threading.RLock()
@@ -94,4 +94,4 @@ def _forget_all() -> None:
 
 
 atexit.register(_close_all)
-os.register_at_fork(after_in_child=_forget_all)
+when_forked(_forget)

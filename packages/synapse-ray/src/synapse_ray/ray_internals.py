@@ -14,6 +14,8 @@ from typing import Any
 
 __all__ = [
     "actor_is_accepted",
+    "client_address",
+    "cluster_id_at",
     "cluster_id_of_connection",
     "cluster_may_grow",
     "connection_mark",
@@ -24,6 +26,7 @@ __all__ = [
     "get_parcel",
     "has_package",
     "is_client_connection",
+    "is_connected_cluster",
     "is_inside_worker",
     "pin_package",
     "put_package",
@@ -39,6 +42,7 @@ __all__ = [
 _PIN_SECONDS = 600
 _PARCEL_NAMESPACE = b"synapse"
 _PARCEL_PIECE = 16 * 2**20
+_ANSWER_SECONDS = 10.0
 
 
 @contextlib.contextmanager
@@ -66,6 +70,50 @@ def cluster_id_of_connection() -> str:
 
     found = _internal_kv_get(b"ray_cluster_id", namespace=b"cluster")
     return found.hex() if found else ""
+
+
+def cluster_id_at(address: str) -> str:
+    """Return the id of the cluster at an address, without a connection of this process.
+
+    Args:
+        address: ``HOST:PORT`` of its control store.
+
+    Raises:
+        AuthenticationError: The cluster wants a token.
+    """
+    found: str = control_store(address).cluster_id.hex()
+    return found
+
+
+def is_connected_cluster(address: str) -> bool:
+    """Say whether a client's address leads to the cluster that this process is connected to, without a new connection.
+
+    Whoever answers there reads the cluster's memory for those who are no clients yet, but not what the cluster's id
+    is under: so a word is left there by the connection, and asked for at the address.
+
+    Args:
+        address: ``ray://HOST:PORT``.
+    """
+    import uuid
+
+    import grpc  # type: ignore[import-untyped]
+    from ray.core.generated.ray_client_pb2 import KVGetRequest  # type: ignore[attr-defined]
+    from ray.core.generated.ray_client_pb2_grpc import RayletDriverStub
+    from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_put
+
+    from synapse_ray.jobs_api.auth_token import auth_headers
+
+    word = f"synapse-asks-{uuid.uuid4().hex}".encode()
+    _internal_kv_put(word, word)
+    try:
+        with grpc.insecure_channel(address.removeprefix("ray://")) as channel:
+            metadata = [("client_id", uuid.uuid4().hex)]
+            metadata += [(name.lower(), value) for name, value in auth_headers().items()]
+            stub: Any = RayletDriverStub(channel)  # type: ignore[no-untyped-call]
+            answer = stub.KVGet(KVGetRequest(key=word), timeout=_ANSWER_SECONDS, metadata=metadata)
+            return bool(answer.value == word)
+    finally:
+        _internal_kv_del(word)
 
 
 def cluster_may_grow() -> bool:
@@ -130,6 +178,14 @@ def is_client_connection() -> bool:
     return bool(client.is_connected())  # type: ignore[no-untyped-call]
 
 
+def client_address() -> str | None:
+    """Return where this process's client connection goes, as ``ray://HOST:PORT``; ``None`` without one."""
+    from ray.util.client import ray as client
+
+    worker: Any = client.get_context().client_worker  # type: ignore[no-untyped-call]
+    return None if worker is None else f"ray://{worker._conn_str}"
+
+
 def dashboard_of_connection() -> str | None:
     """Return the URL of the connected cluster's dashboard, where it has one."""
     from ray._private import worker
@@ -153,15 +209,16 @@ def control_store(address: str) -> Any:
         AuthenticationError: The cluster wants a token.
     """
     from ray._raylet import GcsClient  # type: ignore[attr-defined]
-    from ray.exceptions import AuthenticationError
 
-    from synapse_ray.translation import refuse_missing_token, translated
+    from synapse_ray.translation import is_about_token, refuse_missing_token, translated
 
     refuse_missing_token(address)
     try:
         return GcsClient(address=address)
-    except AuthenticationError as error:
-        raise translated(error, "connecting", address=address) from error
+    except Exception as error:
+        if is_about_token(error):
+            raise translated(error, "connecting", address=address) from error
+        raise
 
 
 def dashboard_of_cluster(address: str) -> str | None:
@@ -301,10 +358,15 @@ def shows_worker_output() -> bool:
 
 
 def connection_mark() -> object:
-    """Return an object that is another one after each ``ray.init()``, and ``None`` without a direct connection.
+    """Return an object that is another one after each ``ray.init()``, and ``None`` without a connection.
 
     The public way to tell connections apart, the job id, costs twenty times as much, in every call of an action.
     """
     from ray._private import worker
 
-    return worker._global_node
+    if worker._global_node is not None:
+        return worker._global_node
+    from ray.util.client import ray as client
+
+    found: object = client.get_context().client_worker  # type: ignore[no-untyped-call]
+    return found

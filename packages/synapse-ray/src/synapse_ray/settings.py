@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["travelling_values"]
+__all__ = ["CREDENTIALS", "travelling_values"]
 
-_CREDENTIALS = {"SYNAPSE_HOST": "host", "SYNAPSE_ACCESS_TOKEN": "access_token", "SYNAPSE_TENANT": "tenant"}
+CREDENTIALS = {"SYNAPSE_HOST": "host", "SYNAPSE_ACCESS_TOKEN": "access_token", "SYNAPSE_TENANT": "tenant"}
+"""Variables with the credentials of the Synapse backend, and their keys in ``~/.synapse/config.json``."""
 
 
 def travelling_values(env: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -18,10 +19,10 @@ def travelling_values(env: Mapping[str, Any] | None) -> dict[str, Any]:
 
     Credentials come from ``os.environ``, else from ``~/.synapse/config.json``; those in `env` win.
     """
-    values: dict[str, Any] = {name: os.environ[name] for name in _CREDENTIALS if os.environ.get(name)}
+    values: dict[str, Any] = {name: os.environ[name] for name in CREDENTIALS if os.environ.get(name)}
     if "SYNAPSE_ACCESS_TOKEN" not in values:
         stored = _stored_credentials()
-        values |= {name: stored[key] for name, key in _CREDENTIALS.items() if name not in values and stored.get(key)}
+        values |= {name: stored[key] for name, key in CREDENTIALS.items() if name not in values and stored.get(key)}
     return values | dict(env or {})
 
 

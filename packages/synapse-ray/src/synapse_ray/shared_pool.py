@@ -9,14 +9,15 @@ from typing import Any
 import ray
 
 from synapse_core.errors import BackendError
-from synapse_ray.connection import NAMESPACE, open_connection
+from synapse_ray.connection import NAMESPACE, close_connection, open_connection, when_forked, worker_connection
+from synapse_ray.dispatcher import Refusal
 from synapse_ray.event_pump import EventPump
 from synapse_ray.ray_internals import is_inside_worker, shows_worker_output
 from synapse_ray.slot import Slot
 
 __all__ = ["PoolTicket", "SharedPool", "attach"]
 
-_lock = threading.Lock()
+_lock = threading.RLock()
 _attached: dict[PoolTicket, SharedPool] = {}
 _pumps: dict[str, EventPump] = {}
 
@@ -51,22 +52,29 @@ class SharedPool:
         BackendError: Its owner has ended.
     """
 
-    is_current = True
-
     def __init__(self, ticket: PoolTicket) -> None:
-        if not is_inside_worker():
-            open_connection(ticket.address)
+        self._ticket = ticket
         self._pool = ticket.pool
+        self._connection = worker_connection() if is_inside_worker() else open_connection(ticket.address)
         try:
             self._dispatcher = ray.get_actor(ticket.dispatcher, namespace=NAMESPACE)
         except ValueError as error:
-            raise _ended(error) from error
+            close_connection(self._connection)
+            raise _ended(type(error).__name__) from error
+        except BaseException:
+            close_connection(self._connection)
+            raise
         self.shows_output = not shows_worker_output()
         pump = _pumps.get(ticket.dispatcher)
         if pump is None or pump.is_lost:
             pump = _pumps[ticket.dispatcher] = EventPump(self._dispatcher)
         self.pump = pump
         self._known: dict[int, Slot] = {}
+
+    @property
+    def is_current(self) -> bool:
+        """Whether its actors can be reached: by the connection that they were found with, and with their reports."""
+        return self._connection.is_current and not self.pump.is_lost
 
     def borrow(self) -> Slot:
         """Return a free actor, waiting for one; the CPU of the task that we are in is free meanwhile.
@@ -77,9 +85,12 @@ class SharedPool:
         try:
             found: Any = ray.get(self._dispatcher.borrow.remote(self._pool))
         except ray.exceptions.RayActorError as error:
-            raise _ended(error) from error
-        if isinstance(found, str):
-            raise BackendError(f"no actor of the pool can be had: {found}")
+            self.detach()
+            raise _ended(type(error).__name__) from error
+        if isinstance(found, Refusal):
+            if found.is_final:
+                self.detach()
+            raise BackendError(f"no actor of the pool can be had: {found.why}")
         number, lease, actor = found
         slot = self._known.get(number)
         if slot is None or slot.lease is not None:
@@ -94,18 +105,46 @@ class SharedPool:
         if dead:
             self._known.pop(slot.number, None)
 
+    def detach(self) -> None:
+        """Let go of a pool that is gone, or of one by a connection that is; with its dispatcher's last, of its mail."""
+        with _lock:
+            if _attached.get(self._ticket) is not self:
+                return
+            del _attached[self._ticket]
+            if not any(ticket.dispatcher == self._ticket.dispatcher for ticket in _attached):
+                _pumps.pop(self._ticket.dispatcher, self.pump).close()
+        close_connection(self._connection)
+
 
 def attach(ticket: PoolTicket) -> SharedPool:
-    """Return this process's view of a pool; one for all copies."""
+    """Return this process's view of a pool; one for all copies.
+
+    Raises:
+        BackendError: Its owner has ended, or no connection can be made.
+    """
     with _lock:
         found = _attached.get(ticket)
+        if found is not None and not found.is_current:
+            found.detach()
+            found = None
         if found is None:
             found = _attached[ticket] = SharedPool(ticket)
         return found
 
 
-def _ended(error: BaseException) -> BackendError:
+def _ended(how: str) -> BackendError:
     return BackendError(
         "the pool of this executor is gone: it ends with the process that made it, or with its shutdown(). "
-        f"Keep that process until the work is done ({type(error).__name__})"
+        f"Keep that process until the work is done ({how})"
     )
+
+
+def _forget() -> None:
+    """Forget the pools of the process that this one was forked from."""
+    global _lock
+    _lock = threading.RLock()
+    _attached.clear()
+    _pumps.clear()
+
+
+when_forked(_forget)

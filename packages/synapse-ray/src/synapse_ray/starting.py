@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 import tempfile
 
 from synapse_core.errors import BackendError
+from synapse_core.redaction import looks_secret, looks_secret_value
+from synapse_ray.settings import CREDENTIALS
 
 __all__ = ["start_head"]
 
@@ -21,6 +24,8 @@ def start_head() -> str:
 
     Ray's own command line does it, so the cluster is one like any other: jobs on it go on, and ``ray stop`` ends it.
 
+    What runs on it later, for whomever, inherits its environment: so it gets no secrets of this one.
+
     Raises:
         BackendError: It did not start; with the end of what Ray wrote.
     """
@@ -30,6 +35,7 @@ def start_head() -> str:
         try:
             code = subprocess.run(
                 command,
+                env=_environment(),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -49,3 +55,12 @@ def start_head() -> str:
         f"no Ray cluster was running: started one at {address}. It stays when this process ends; `ray stop` ends it\n"
     )
     return address
+
+
+def _environment() -> dict[str, str]:
+    """Return the variables of this process without those that look like secrets; Ray's own are for the cluster."""
+    return {
+        name: value
+        for name, value in os.environ.items()
+        if name.startswith("RAY_") or not (name in CREDENTIALS or looks_secret(name) or looks_secret_value(value))
+    }

@@ -20,13 +20,14 @@ from synapse_core.safe_text import safe_str
 from synapse_ray.jobs_api.auth_token import WHERE_TOKENS_ARE, auth_headers
 from synapse_ray.missing_packages import missing_package
 
-__all__ = ["is_out_of_memory", "last_lines", "refuse_missing_token", "translated", "worker_lost"]
+__all__ = ["is_about_token", "is_out_of_memory", "last_lines", "refuse_missing_token", "translated", "worker_lost"]
 
 _LAST_LINES = 15
 _START_ONE = "Start one with `ray start --head`"
 _FRAME = re.compile(r'^\s+File ".*, line \d+|^Traceback \(most recent call last\)')
 _CODE = re.compile(r"^    ")
 _WANTS_TOKEN = re.compile(r"(?i)authentication token|InvalidAuthToken|Unauthenticated:")
+_AUTHENTICATION_ERRORS = getattr(ray_errors, "AuthenticationError", ())  # Ray has it from 2.52 on
 _OUT_OF_MEMORY = ray_errors.OutOfMemoryError.__name__
 _LOW_ON_MEMORY = "running low on memory"
 # Where Ray raises a RuntimeError for it.
@@ -48,7 +49,7 @@ def translated(error: BaseException, doing: str, *, address: str | None = None) 
         return error
     text = safe_str(error)
     at = f" at {address}" if address else ""
-    if _is_about_token(error):
+    if is_about_token(error):
         return _wants_token(f"{doing}: the cluster{at}")
     if isinstance(error, ray_errors.RayActorError) and (missing := missing_package(text)) is not None:
         return BackendError(f"{doing}: {missing}")
@@ -121,11 +122,12 @@ def refuse_missing_token(address: str | None = None) -> None:
         raise _wants_token(f"connecting: the cluster{f' at {address}' if address else ''}")
 
 
-def _is_about_token(error: BaseException | None) -> bool:
+def is_about_token(error: BaseException | None) -> bool:
+    """Say whether Ray refuses because of a token that is missing or wrong."""
     for _ in range(_DEEPEST):
         if error is None:
             break
-        if isinstance(error, ray_errors.AuthenticationError) or _WANTS_TOKEN.search(safe_str(error)):
+        if isinstance(error, _AUTHENTICATION_ERRORS) or _WANTS_TOKEN.search(safe_str(error)):
             return True
         error = error.__cause__ or error.__context__
     return False

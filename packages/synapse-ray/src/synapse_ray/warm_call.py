@@ -7,6 +7,7 @@ import itertools
 import os
 import uuid
 from collections.abc import Callable
+from dataclasses import fields
 from functools import lru_cache
 from typing import Protocol
 
@@ -116,5 +117,5 @@ os.register_at_fork(after_in_child=_take_prefix)
 @lru_cache(maxsize=256)
 def _key_of(spec: ActionSpec) -> str:
     """Return by what actors know an action when they have seen it once; the same in every process."""
-    text = repr((spec.name, spec.entrypoint, spec.plugin, spec.idempotent)).encode()
+    text = repr([getattr(spec, field.name) for field in fields(spec) if field.name != "pickled"]).encode()
     return hashlib.blake2b(text + (spec.pickled or b""), digest_size=12).hexdigest()

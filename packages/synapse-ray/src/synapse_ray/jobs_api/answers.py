@@ -65,7 +65,7 @@ class JobDetails:
 
     def has_ended(self) -> bool:
         """Say whether it has."""
-        return self.status in ("SUCCEEDED", "FAILED", "STOPPED")
+        return JobStatus(self.status).is_terminal()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +147,16 @@ def nodes_of(answer: Answer) -> list[Node]:
         raise BackendError(f"{answer.url} gave no list of nodes: {answer.text[:_LONGEST_TEXT]}") from None
 
 
-def head_of(nodes: list[Node]) -> Node:
-    """Return the living head."""
+def head_of(nodes: list[Node], url: str) -> Node:
+    """Return the living head of the cluster whose dashboard is at `url`."""
     for node in nodes:
         if node.is_head and node.is_alive:
             return node
-    raise BackendError("the cluster has no living head node")
+    raise BackendError(
+        f"the cluster at {url} has no living head node; its dashboard knows of {len(nodes)} nodes, "
+        f"{sum(node.is_alive for node in nodes)} of them alive. `ray status` on the head's host says more; "
+        "`ray start --head` starts a new one"
+    )
 
 
 def failed(answer: Answer, doing: str) -> BackendError:

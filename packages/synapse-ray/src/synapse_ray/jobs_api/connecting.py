@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from synapse_core.errors import BackendError, BackendUnreachableError
-from synapse_ray.jobs_api.addressing import find_dashboard
+from synapse_core.errors import AuthenticationError, BackendError, BackendUnreachableError
+from synapse_ray.addresses import parse_address
+from synapse_ray.jobs_api.addressing import find_dashboard, is_named
 from synapse_ray.jobs_api.dashboard import Dashboard
 
 __all__ = ["connect"]
@@ -22,15 +23,14 @@ def connect(dashboard_address: str | None, ray_address: str, *, start: bool) -> 
     """
     try:
         return _answering(dashboard_address, ray_address)
-    except BackendUnreachableError as error:
-        if dashboard_address not in (None, "auto") or ray_address not in ("auto", "local"):
+    except BackendError as error:
+        is_nobody = isinstance(error, BackendUnreachableError)
+        if is_named(dashboard_address, ray_address) or isinstance(error, AuthenticationError):
             raise
-        if not start:
-            raise BackendUnreachableError(
-                f"{error}; or let this call start one: start_ray=True (--start-ray)"
-            ) from error
-    except BackendError:
-        if not start or ray_address != "local":
+        if not start and is_nobody:
+            hint = "or let this call start one: start_ray=True (--start-ray)"
+            raise BackendUnreachableError(f"{error}; {hint}") from error
+        if not start or not (is_nobody or parse_address(ray_address).kind == "local"):
             raise
     from synapse_ray.starting import start_head
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator
-from typing import Any
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import httpx
 
@@ -27,6 +27,8 @@ from synapse_ray.jobs_api.auth_token import WHERE_TOKENS_ARE, auth_headers
 from synapse_ray.jobs_api.rest_paths import Request
 
 __all__ = ["AsyncDashboard", "Dashboard"]
+
+T = TypeVar("T")
 
 _PAUSES = (0.05, 0.2, 0.5, 1.0, 2.0)
 _SECONDS = 30.0
@@ -80,19 +82,19 @@ class Dashboard:
         version = (found.get("data") or {}).get("pythonVersion") if isinstance(found, dict) else None
         return None if version is None else str(version)
 
-    def job(self, job_id: str) -> JobDetails | None:
-        """Return what the cluster knows of a job; ``None`` for an unknown id."""
-        return job_of(self.ask(rest_paths.job_info(job_id)), self.ray_version)
+    def job(self, job_id: str, *, repeat: bool | None = None) -> JobDetails | None:
+        """Return what the cluster knows of a job; ``None`` for an unknown id. `repeat` is as in `ask`."""
+        return job_of(self.ask(rest_paths.job_info(job_id), repeat=repeat), self.ray_version)
 
-    def nodes(self) -> list[Node]:
-        """Return the cluster's nodes, the lost ones too."""
-        return nodes_of(self.ask(rest_paths.nodes()))
+    def nodes(self, *, repeat: bool | None = None) -> list[Node]:
+        """Return the cluster's nodes, the lost ones too. `repeat` is as in `ask`."""
+        return nodes_of(self.ask(rest_paths.nodes(), repeat=repeat))
 
-    def head_id(self) -> str:
-        """Return the id of the head node; asked once."""
+    def head_id(self, *, repeat: bool | None = None) -> str:
+        """Return the id of the head node; asked once. `repeat` is as in `ask`."""
         with self._lock:
             if self._head is None:
-                self._head = head_of(self.nodes())
+                self._head = head_of(self.nodes(repeat=repeat), self.url)
             return self._head.node_id
 
     def ask(self, request: Request, *, repeat: bool | None = None) -> Answer:
@@ -108,15 +110,7 @@ class Dashboard:
             BackendUnreachableError: Nobody listens there.
         """
         may_repeat = request.method != "POST" if repeat is None else repeat
-        for pause in (*_PAUSES, None) if may_repeat else (None,):
-            try:
-                sent = self._client.request(**_arguments(request))
-                return _checked(sent, sent.text, self.url)
-            except httpx.TransportError as error:
-                if pause is None or _is_nobody(error) or (self._checked is None and _is_refused(error)):
-                    raise _translated(error, self.url) from error
-                time.sleep(pause)
-        raise AssertionError("unreachable")
+        return self._repeating(lambda: self._sent(request), _PAUSES if may_repeat else ())
 
     @contextlib.contextmanager
     def open(self, request: Request) -> Iterator[Iterator[bytes] | None]:
@@ -139,15 +133,33 @@ class Dashboard:
 
     def read_file(self, node_id: str, name: str) -> bytes | None:
         """Return a short file of a node's log folder; ``None`` where there is none."""
-        for pause in (*_PAUSES, None):
+
+        def read() -> bytes | None:
+            with self.open(rest_paths.log_file(node_id, name)) as pieces:
+                return None if pieces is None else b"".join(pieces)
+
+        return self._repeating(read, _PAUSES)
+
+    def _sent(self, request: Request) -> Answer:
+        try:
+            sent = self._client.request(**_arguments(request))
+        except httpx.TransportError as error:
+            raise _translated(error, self.url) from error
+        return _checked(sent, sent.text, self.url)
+
+    def _repeating(self, ask: Callable[[], T], pauses: Sequence[float]) -> T:
+        """Ask again after each of the pauses where the connection breaks, unless that is no help."""
+        for pause in pauses:
             try:
-                with self.open(rest_paths.log_file(node_id, name)) as pieces:
-                    return None if pieces is None else b"".join(pieces)
-            except LostAnswerError:
-                if pause is None:
+                return ask()
+            except BackendUnreachableError as error:
+                broke = error.__cause__
+                if not isinstance(broke, httpx.TransportError) or _is_nobody(broke):
+                    raise
+                if self._checked is None and _is_refused(broke):
                     raise
                 time.sleep(pause)
-        raise AssertionError("unreachable")
+        return ask()
 
 
 class AsyncDashboard:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 
 from synapse_core.errors import BackendError
 from synapse_core.ports.events import EventSink
@@ -29,20 +30,24 @@ class EventFollower:
         self._sink = sink
         self._reader: SegmentReader | None = None
         self._rest = b""
+        self._complained = False
 
-    def look(self, info: JobDetails) -> None:
-        """Hand on what is new."""
+    def look(self, info: JobDetails) -> bool:
+        """Hand on what is new; ``False`` where there was nothing."""
         nonce = nonce_of(info.metadata)
+        found = False
         if nonce is None or info.node_id is None:
-            return
+            return found
         if self._reader is None:
             self._reader = SegmentReader(f"{side_folder(nonce)}/events")
         while not self._reader.ended:
             content = self._dashboard.read_file(info.node_id, self._reader.wanted())
             for payload in self._reader.feed(content):
+                found = True
                 self._take(payload)
             if not self._reader.behind:
-                return
+                break
+        return found
 
     def finish(self, info: JobDetails) -> None:
         """Hand on what is left of a job that has ended; its node may be gone."""
@@ -52,5 +57,9 @@ class EventFollower:
     def _take(self, payload: bytes) -> None:
         *lines, self._rest = (self._rest + payload).split(b"\n")
         for line in lines:
-            with contextlib.suppress(Exception):  # a broken sink is no failure of the job
+            try:
                 relay(json.loads(line), self._sink)
+            except Exception:  # reporting never kills an action
+                if not self._complained:
+                    self._complained = True
+                    logging.getLogger("synapse").warning("reports are lost: the event sink fails", exc_info=True)

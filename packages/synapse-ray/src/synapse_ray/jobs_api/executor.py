@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
-import time
 import uuid
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from synapse_core.arguments import refuse_unknown_arguments
 from synapse_core.environment import PluginEnvironment
-from synapse_core.errors import BackendError, ExecutionError
+from synapse_core.errors import BackendError, ExecutionError, PluginError
 from synapse_core.model.enums import PackageManager
-from synapse_core.model.status import JobStatus
 from synapse_core.ports.executor import Capabilities
 from synapse_ray.base import BaseRayExecutor
 from synapse_ray.capabilities import JOBS_API_CAPABILITIES
-from synapse_ray.job_info import JobInfo
-from synapse_ray.jobs_api import rest_paths
-from synapse_ray.jobs_api.answers import JobDetails, failed, jobs_of
+from synapse_ray.jobs_api.answers import JobDetails
 from synapse_ray.jobs_api.connecting import connect
-from synapse_ray.jobs_api.dashboard import AsyncDashboard, Dashboard
-from synapse_ray.jobs_api.entrypoint import nonce_of
-from synapse_ray.jobs_api.following import follow_log, read_log
-from synapse_ray.jobs_api.log_stream import drive, drive_async
-from synapse_ray.jobs_api.results import error_of, read_durability, read_result
-from synapse_ray.jobs_api.submission import discard_secret, refuse_other_python, submit
-from synapse_ray.jobs_api.waiting import follow_to_end, known_job, wait_for_end, wait_for_stop
-from synapse_ray.jobs_api.work import JobWork, unencodable
+from synapse_ray.jobs_api.dashboard import Dashboard
+from synapse_ray.jobs_api.questions import HttpJobQuestions
+from synapse_ray.jobs_api.results import read_result
+from synapse_ray.jobs_api.submission import refuse_other_python, submit
+from synapse_ray.jobs_api.waiting import follow_to_end
+from synapse_ray.jobs_api.work import JobWork, refuse_pickles
 from synapse_ray.names import check_job_id
-from synapse_ray.preparation import Prepared
-from synapse_ray.shipping import Shipment
+from synapse_ray.shipping import Shipments
 
 if TYPE_CHECKING:
     from synapse_core.ports.events import EventSink
@@ -40,11 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["RayJobsApiExecutor"]
 
-_LONGEST_PAUSE = 1.0
-_SETTLED = 2.5  # seconds after its end
 
-
-class RayJobsApiExecutor(BaseRayExecutor):
+class RayJobsApiExecutor(HttpJobQuestions, BaseRayExecutor):
     """Runs each action as a job of Ray's Jobs API: isolated, detached, with its log.
 
     Everything goes over HTTP to the cluster's dashboard, so that one process may speak to any number of clusters. Any
@@ -134,7 +124,7 @@ class RayJobsApiExecutor(BaseRayExecutor):
         self._start_ray = start_ray
         self._lock = threading.Lock()
         self._connected: Dashboard | None = None
-        self._shipments: dict[Path | None, Shipment] = {}
+        self._shipments = Shipments(self._options)
 
     # -- handing work over ------------------------------------------------------------------
 
@@ -162,15 +152,20 @@ class RayJobsApiExecutor(BaseRayExecutor):
         Raises:
             ValidationError: The params do not fit; nothing was submitted.
             ExecutionError: The action raised.
-            BackendError: The cluster did not take it, or could not make its environment.
+            BackendError: The cluster did not take it, or could not make its environment; or contact was lost, and the
+                job goes on: the message has its id.
         """
         job_id = self.submit(action, params, action_cls=action_cls, entrypoint=entrypoint)
         try:
             info = self._follow(job_id, None)
+            return read_result(self._dashboard, job_id, info, self._storage)
         except KeyboardInterrupt:
-            self.stop(job_id)
+            with contextlib.suppress(PluginError):
+                self.stop(job_id)
             raise
-        return read_result(self._dashboard, job_id, info, self._storage)
+        except Exception as error:
+            _tell_id(error, job_id)
+            raise
 
     def submit(
         self,
@@ -190,10 +185,10 @@ class RayJobsApiExecutor(BaseRayExecutor):
             BackendError: The cluster did not take it.
         """
         prepared = self._preparer.prepare(action, action_cls, entrypoint).with_params(params)
-        self._refuse_pickles(prepared, params)
+        refuse_pickles(prepared.spec.name, prepared.params, params)
         name = job_id or self._options.job_id or f"job-{uuid.uuid4().hex[:16]}"
         check_job_id(name)
-        shipped = self._shipment(prepared.folder).current()
+        shipped = self._shipments.current(prepared.folder)
         work = JobWork(name, prepared.spec, prepared.params, shipped.settings, self._storage)
         dashboard = self._dashboard
         refuse_other_python(dashboard, work)
@@ -210,149 +205,6 @@ class RayJobsApiExecutor(BaseRayExecutor):
             JobNotFoundError: There is no such job.
         """
         self._follow(job_id, timeout)
-
-    # -- asking for it ----------------------------------------------------------------------
-
-    def get_status(self, job_id: str) -> JobStatus:
-        """Return the job's status; ``UNKNOWN`` for an unknown id."""
-        info = self._dashboard.job(job_id)
-        return JobStatus.UNKNOWN if info is None else JobStatus(info.status)
-
-    def get_result(self, job_id: str, timeout: float | None = None) -> Any:
-        """Wait for the job and return its result, as often as asked.
-
-        Raises:
-            ExecutionTimeoutError: `timeout` seconds have passed; the job goes on.
-            ExecutionCancelledError: It was stopped.
-            JobNotFoundError: There is no such job.
-            ExecutionError: It failed, or its result was lost with its node.
-            BackendError: Its environment could not be made.
-        """
-        info = wait_for_end(self._dashboard, job_id, timeout, _LONGEST_PAUSE)
-        return read_result(self._dashboard, job_id, info, self._storage)
-
-    def wait(self, job_id: str, timeout_seconds: float = 300, poll_interval: float = 1.0) -> str:
-        """Wait for the job and return its final status; raises as `get_result` does.
-
-        Args:
-            job_id: The job.
-            timeout_seconds: How long.
-            poll_interval: The longest time between two looks; at first they are more frequent.
-        """
-        info = wait_for_end(self._dashboard, job_id, timeout_seconds, poll_interval)
-        if info.status != JobStatus.SUCCEEDED:
-            read_result(self._dashboard, job_id, info, self._storage)
-            raise error_of(job_id, info)
-        return JobStatus(info.status)
-
-    def jobs(self, limit: int = 1000) -> list[JobInfo]:
-        """Return the jobs that Synapse has submitted to the cluster, the latest first."""
-        found = jobs_of(self._dashboard.ask(rest_paths.jobs()))
-        return sorted(found, key=lambda info: info.started_at or 0, reverse=True)[:limit]
-
-    def durability(self, job_id: str) -> str:
-        """Return how long the result of a finished job lasts.
-
-        ``node``: it goes with the node that made it. ``cluster``: it survives the loss of any node but the head.
-        ``external``: it is where ``storage=`` says, and survives the cluster.
-
-        Raises:
-            JobNotFoundError: There is no such job.
-            ExecutionError: It has not ended, or has no result.
-        """
-        info = self._known(job_id)
-        found = read_durability(self._dashboard, job_id, info) if info.has_ended() else None
-        if found is None:
-            why = "it ended without a result" if info.has_ended() else f"it is {info.status}"
-            raise ExecutionError(f"job {job_id!r} has no result to be kept: {why}", details={"job_id": job_id})
-        return found
-
-    # -- logs -------------------------------------------------------------------------------
-
-    def get_logs(self, job_id: str) -> str:
-        """Return everything that the job has logged so far, the making of its environment included.
-
-        Raises:
-            JobNotFoundError: There is no such job.
-        """
-        info = self._known(job_id)
-        return "".join(drive(read_log(job_id, info), self._dashboard, job_id, None))
-
-    def stream_logs(self, job_id: str, *, timeout: float | None = 3600.0) -> Iterator[str]:
-        """Yield whole lines with their newline, from the first one on, until the job has ended.
-
-        Lines of the making of its environment come first. A dropped connection costs nothing. Abandon it at any time.
-
-        Raises:
-            ExecutionTimeoutError: `timeout` seconds have passed; the job goes on.
-            JobNotFoundError: There is no such job; raised at once.
-        """
-        return drive(follow_log(job_id, self._known(job_id)), self._dashboard, job_id, timeout)
-
-    async def stream_logs_async(self, job_id: str, *, timeout: float | None = 3600.0) -> AsyncIterator[str]:
-        """Do what `stream_logs` does on the running event loop.
-
-        Raises:
-            ExecutionTimeoutError: `timeout` seconds have passed; the job goes on.
-            JobNotFoundError: There is no such job.
-        """
-        dashboard = AsyncDashboard(self._dashboard.url)
-        try:
-            lines = drive_async(follow_log(job_id, self._known(job_id)), dashboard, job_id, timeout)
-            try:
-                async for line in lines:
-                    yield line
-            finally:
-                await lines.aclose()  # type: ignore[attr-defined]
-        finally:
-            await dashboard.close()
-
-    # -- ending it --------------------------------------------------------------------------
-
-    def stop(self, job_id: str) -> bool:
-        """Stop the job and every process that it has started; ``False`` if it had already ended.
-
-        Its action gets two seconds for its ``finally`` blocks.
-
-        Raises:
-            JobNotFoundError: There is no such job.
-            BackendError: The cluster cannot stop it.
-        """
-        info = self._known(job_id)
-        if info.has_ended():
-            return False
-        answer = self._dashboard.ask(rest_paths.stop_job(job_id), repeat=True)
-        if answer.status != 200:
-            raise failed(answer, f"stopping job {job_id!r}")
-        if info.status == JobStatus.PENDING and (nonce := nonce_of(info.metadata)) is not None:
-            discard_secret(self._dashboard, nonce)  # Ray stops only what has begun: it is not to begin
-        return wait_for_stop(self._dashboard, job_id)
-
-    def cancel(self, job_id: str) -> bool:
-        """Do what `stop` does."""
-        return self.stop(job_id)
-
-    def delete(self, job_id: str) -> bool:
-        """Make the cluster forget a job that has ended; its id is free again.
-
-        Raises:
-            JobNotFoundError: There is no such job.
-            BackendError: It has not ended.
-        """
-        info = self._known(job_id)
-        if not info.has_ended():
-            raise BackendError(
-                f"job {job_id!r} is {info.status}, and only jobs that have ended can be deleted: stop it"
-            )
-        if info.end_time is not None:
-            # Ray looks after a job once a second, and takes one whose record is gone for one that has just failed.
-            time.sleep(min(_SETTLED, max(0.0, _SETTLED - (time.time() - info.end_time))))
-        answer = self._dashboard.ask(rest_paths.delete_job(job_id), repeat=True)
-        if answer.status == 404:  # a repeated request finds nothing left
-            return True
-        if answer.status != 200:
-            raise failed(answer, f"deleting job {job_id!r}")
-        return bool(answer.data().get("deleted"))
 
     def shutdown(self) -> None:
         """Let go of the connections; jobs go on. A later call makes new ones."""
@@ -377,18 +229,15 @@ class RayJobsApiExecutor(BaseRayExecutor):
                 self._connected = connect(self._dashboard_address, self._options.address, start=self._start_ray)
             return self._connected
 
-    def _shipment(self, folder: Path | None) -> Shipment:
-        with self._lock:
-            if folder not in self._shipments:
-                self._shipments[folder] = Shipment(self._options, folder)
-            return self._shipments[folder]
 
-    def _refuse_pickles(self, prepared: Prepared, params: Any) -> None:
-        if prepared.params[0] == "pickle":
-            raise TypeError(
-                f"the params of action {prepared.spec.name!r} cannot be sent over HTTP, which takes data and no "
-                f"pickles: {unencodable(params)}. Modes 'task' and 'ray-job' take them"
-            )
-
-    def _known(self, job_id: str) -> JobDetails:
-        return known_job(self._dashboard, job_id)
+def _tell_id(error: Exception, job_id: str) -> None:
+    """Put the job's id into its error: nobody else has been told it."""
+    told = f"job {job_id!r}"
+    if isinstance(error, ExecutionError):  # it has ended
+        error.details.setdefault("job_id", job_id)
+    elif isinstance(error, BackendError) and error.args:
+        if told not in str(error):
+            more = f"{told} was submitted, and may go on (`synapse job result {job_id}` waits for it)"
+            error.args = (f"{more}: {error.args[0]}", *error.args[1:])
+    else:
+        error.add_note(f"{told} was submitted, and may go on: `synapse job result {job_id}` waits for it")

@@ -12,9 +12,11 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from synapse_core.errors import AuthenticationError, BackendError, BackendUnreachableError, JobNotFoundError
-from synapse_ray.jobs_api.answers import JobDetails, LostAnswerError
+from synapse_core.errors import BackendError, BackendUnreachableError, JobNotFoundError
+from synapse_core.model.status import JobStatus
+from synapse_ray.jobs_api.answers import JobDetails
 from synapse_ray.jobs_api.entrypoint import nonce_of, side_folder
+from synapse_ray.jobs_api.patience import Failures, Pace
 from synapse_ray.jobs_api.rest_paths import job_log_name
 from synapse_ray.jobs_api.segments import SegmentReader
 
@@ -83,12 +85,12 @@ Steps: TypeAlias = "Generator[Step, Any, None]"
 
 _LIVE_PAUSE = 0.06
 _WHOLE_PAUSE = 0.25
+_LONGEST_PAUSE = 1.0
+_LONGEST_PAUSE_OF_RUNNING = 0.25
 _STATUS_EVERY = 5  # looks at the live files
 _STUCK_AFTER = 30  # looks without anything new, after which the log itself is looked at
 _SHORT_LOG = 1024 * 1024
 _BYTES_PER_SECOND = 20 * 1024 * 1024
-_MOST_FAILURES = 40
-_MOST_REFUSALS = 5
 
 
 @dataclass(slots=True)
@@ -122,20 +124,6 @@ class _Lines:
         return [last.decode("utf-8", "replace") + "\n"] if last else []
 
 
-@dataclass(slots=True)
-class _Failures:
-    """Counts what goes wrong in a row, and says how long to wait."""
-
-    count: int = 0
-
-    def pause(self, error: BackendError) -> Pause:
-        self.count += 1
-        most = _MOST_FAILURES if isinstance(error, BackendUnreachableError) else _MOST_REFUSALS
-        if self.count > most or isinstance(error, AuthenticationError):
-            raise error
-        return Pause(min(1.0, 0.02 * 1.5**self.count))
-
-
 def follow_log(job_id: str, info: JobDetails) -> Steps:
     """Follow a job's log from its first line to its end.
 
@@ -143,7 +131,7 @@ def follow_log(job_id: str, info: JobDetails) -> Steps:
         job_id: The job.
         info: What is known of it now.
     """
-    lines, failures = _Lines(), _Failures()
+    lines, failures, pace = _Lines(), Failures(), Pace()
     cursor = _Cursor((yield from _patiently(AskHead(), failures)), job_log_name(job_id))
     nonce = nonce_of(info.metadata)
     reader = None if nonce is None else SegmentReader(f"{side_folder(nonce)}/log")
@@ -153,8 +141,11 @@ def follow_log(job_id: str, info: JobDetails) -> Steps:
             asked = yield from _patiently(AskJob(), failures)
             if asked is None:
                 raise JobNotFoundError(f"job {job_id!r} was deleted while its log was read", details={"job_id": job_id})
+            if asked.status != info.status:
+                pace.news()
             info = asked
         looks += 1
+        longest = _LONGEST_PAUSE_OF_RUNNING if info.status == JobStatus.RUNNING else _LONGEST_PAUSE
         if info.node_id is not None and info.node_id != cursor.node_id:
             yield from _read_whole(cursor, lines, failures)
             yield Deliver(lines.rest())
@@ -170,9 +161,10 @@ def follow_log(job_id: str, info: JobDetails) -> Steps:
             before = cursor.offset
             yield from _read_whole(cursor, lines, failures)
             looks = 0
-            yield Pause(
-                max(_WHOLE_PAUSE if cursor.offset == before else _LIVE_PAUSE, cursor.offset / _BYTES_PER_SECOND)
-            )
+            if cursor.offset != before:
+                pace.news()
+            shortest = _WHOLE_PAUSE if cursor.offset == before else _LIVE_PAUSE
+            yield Pause(max(pace.pause(shortest, longest), cursor.offset / _BYTES_PER_SECOND))
             continue
         new = reader.feed(content)
         for payload in new:
@@ -181,24 +173,26 @@ def follow_log(job_id: str, info: JobDetails) -> Steps:
                 cursor.offset += len(fresh)
                 yield Deliver(lines.feed(fresh))
         idle = 0 if new else idle + 1
+        if new:
+            pace.news()
         if reader.ended:
             looks = 0
         if idle and idle % _STUCK_AFTER == 0 and cursor.offset < _SHORT_LOG:
             yield from _read_whole(cursor, lines, failures)  # its copier may be held up by the action
         if not reader.behind:
-            yield Pause(_LIVE_PAUSE)
+            yield Pause(pace.pause(_LIVE_PAUSE, longest))
 
 
 def read_log(job_id: str, info: JobDetails) -> Steps:
     """Read what a job has logged so far."""
-    lines, failures = _Lines(), _Failures()
+    lines, failures = _Lines(), Failures()
     head = yield from _patiently(AskHead(), failures)
     for node_id in dict.fromkeys([head, info.node_id or head]):
         yield from _read_whole(_Cursor(node_id, job_log_name(job_id)), lines, failures)
         yield Deliver(lines.rest())
 
 
-def _read_whole(cursor: _Cursor, lines: _Lines, failures: _Failures) -> Steps:
+def _read_whole(cursor: _Cursor, lines: _Lines, failures: Failures) -> Steps:
     """Deliver what a file holds after the cursor, however often the connection breaks."""
     while True:
         try:
@@ -216,23 +210,18 @@ def _read_whole(cursor: _Cursor, lines: _Lines, failures: _Failures) -> Steps:
             failures.count = 0
             return
         except BackendError as error:
-            yield failures.pause(error)
+            yield Pause(failures.pause(error))
 
 
-def _patiently(step: Step, failures: _Failures) -> Generator[Step, Any, Any]:
+def _patiently(step: Step, failures: Failures) -> Generator[Step, Any, Any]:
     """Take a step again where the connection breaks."""
     while True:
         try:
             answer = yield step
-        except LostAnswerError as error:
-            yield failures.pause(error)
-        except BackendUnreachableError as error:
-            yield failures.pause(error)
         except BackendError as error:
-            if isinstance(step, ReadFile):  # its node may just be lost, which the job's status will say
-                yield failures.pause(error)
-                return None
-            yield failures.pause(error)
+            yield Pause(failures.pause(error))
+            if isinstance(step, ReadFile) and not isinstance(error, BackendUnreachableError):
+                return None  # its node may just be lost, which the job's status will say
         else:
             failures.count = 0
             return answer

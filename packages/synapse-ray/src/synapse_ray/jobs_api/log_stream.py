@@ -68,7 +68,7 @@ def drive(steps: Steps, dashboard: Dashboard, job_id: str, timeout: float | None
                     elif isinstance(step, AskJob):
                         answer = job_of(dashboard.ask(rest_paths.job_info(job_id), repeat=False))
                     elif isinstance(step, AskHead):
-                        answer = dashboard.head_id()
+                        answer = dashboard.head_id(repeat=False)
                     else:
                         opened.close()
                         pieces = opened.enter_context(dashboard.open(rest_paths.log_file(step.node_id, step.name)))
@@ -117,7 +117,7 @@ async def drive_async(
                     elif isinstance(step, AskJob):
                         answer = job_of(await dashboard.ask(rest_paths.job_info(job_id)))
                     elif isinstance(step, AskHead):
-                        answer = head_of(nodes_of(await dashboard.ask(rest_paths.nodes()))).node_id
+                        answer = head_of(nodes_of(await dashboard.ask(rest_paths.nodes())), dashboard.url).node_id
                     else:
                         await opened_file.aclose()
                         request = rest_paths.log_file(step.node_id, step.name)

@@ -26,7 +26,7 @@ class NodePlace:
     Attributes:
         logs: Its node's log folder.
         job_log: The file that Ray writes the driver's output to.
-        is_head: Whether the node is the cluster's head.
+        is_head: Whether the node is the cluster's head; one that is not known is not.
     """
 
     logs: Path
@@ -47,7 +47,7 @@ def find_place() -> NodePlace:
         logs = str(job_log.parent)
     if not logs:
         raise RuntimeError("this process finds no log folder of Ray: it is to be started as a job of Ray's Jobs API")
-    return NodePlace(Path(logs), job_log, "head" in options or not options)
+    return NodePlace(Path(logs), job_log, "head" in options)
 
 
 def write_whole(path: Path, pieces: Iterable[bytes | memoryview]) -> None:

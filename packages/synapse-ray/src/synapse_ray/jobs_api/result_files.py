@@ -53,10 +53,6 @@ class Opened:
         value = Outcome.from_dict(self.data).unwrap(find_type)
         return put_back(value, self.mark, self.parts)
 
-    def is_success(self) -> bool:
-        """Say whether it is an outcome that holds a value."""
-        return Outcome.from_dict(self.data).ok
-
 
 def value_file(value: Any) -> Iterator[bytes | memoryview]:
     """Yield the file of a value.

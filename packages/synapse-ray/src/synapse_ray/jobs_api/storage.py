@@ -1,9 +1,14 @@
-"""Results outside the cluster, in a folder that a URL names (``s3://…``, ``gs://…``, ``file:///…``)."""
+"""Results outside the cluster, in a folder that a URL names (``s3://…``, ``gs://…``, ``file:///…``).
+
+A result is ``URL/JOB_ID/NAME.result``, where each submission has a NAME of its own, which the cluster knows. So a job
+whose id was used before does not take the earlier one's result for its own.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import importlib
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,9 +16,11 @@ from typing import Any
 
 from synapse_core.errors import BackendError, BackendMissingError
 from synapse_core.safe_text import safe_str
+from synapse_ray.names import check_job_id
 
-__all__ = ["open_result", "put_result", "require_storage"]
+__all__ = ["delete_result", "has_result", "newest_result", "open_result", "put_result", "require_storage", "shown"]
 
+_NAME = re.compile(r"([0-9a-f]{32})\.result")
 _PIECE = 1024 * 1024
 _INSTALL = 'pip install "synapse-ray[storage]"'
 
@@ -37,34 +44,117 @@ def put_result(url: str, job_id: str, name: str, source: Path) -> None:
         BackendError: The storage does not take it.
     """
     system, root = _file_system(url)
-    path = _path(root, job_id, name)
-    try:
+    with _translated(f"writing the result of job {job_id!r} to", url, "Look whether it may be written from the node"):
+        path = _path(root, job_id, name)
         system.makedirs(path.rpartition("/")[0], exist_ok=True)
         with source.open("rb") as file, system.open(f"{path}.unfinished", "wb") as target:
             shutil.copyfileobj(file, target, _PIECE)
         system.mv(f"{path}.unfinished", path)
-    except Exception as error:  # every kind of storage has errors of its own
-        raise BackendError(f"writing the result to the storage failed: {safe_str(error)}") from error
 
 
 @contextlib.contextmanager
 def open_result(url: str, job_id: str, name: str) -> Iterator[Iterator[bytes] | None]:
-    """Give a result's bytes in pieces; ``None`` where it is not there."""
+    """Give a result's bytes in pieces; ``None`` where it is not there.
+
+    Raises:
+        BackendError: The storage cannot be read.
+    """
     system, root = _file_system(url)
-    path = _path(root, job_id, name)
-    try:
-        file = system.open(path, "rb")
-    except FileNotFoundError:
+    with _reading(job_id, url):
+        path = _path(root, job_id, name)
+        try:
+            file = system.open(path, "rb")
+        except FileNotFoundError:
+            file = None
+    if file is None:
         yield None
         return
-    except Exception as error:
-        raise BackendError(f"reading the result from the storage failed: {safe_str(error)}") from error
     with file:
-        yield iter(lambda: file.read(_PIECE), b"")
+        yield _pieces(file, job_id, url)
+
+
+def newest_result(url: str, job_id: str) -> str | None:
+    """Return the name of the latest result of a job id, by the storage's own clock; ``None`` where there is none.
+
+    Which submission made it only the cluster knows: for an id that was used twice it is that of the later one as soon
+    as that has ended, and of the earlier one before, or where the later one left no result.
+
+    Raises:
+        BackendError: The storage cannot be read.
+    """
+    try:
+        check_job_id(job_id)
+    except ValueError:  # no job of ours; nor is anything looked for outside of the folder
+        return None
+    system, root = _file_system(url)
+    with _reading(job_id, url):
+        folder = _folder(root, job_id)
+        try:
+            system.invalidate_cache(folder)
+            names = [_NAME.fullmatch(str(path).rpartition("/")[2]) for path in system.ls(folder, detail=False)]
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        found = [match[1] for match in names if match]
+        if len(found) < 2:  # not every kind of storage has a clock
+            return found[0] if found else None
+        return max(found, key=lambda name: system.modified(_path(root, job_id, name)))
+
+
+def has_result(url: str, job_id: str, name: str) -> bool:
+    """Say whether the storage has a result.
+
+    Raises:
+        BackendError: The storage cannot be read.
+    """
+    system, root = _file_system(url)
+    with _reading(job_id, url):
+        return bool(system.exists(_path(root, job_id, name)))
+
+
+def delete_result(url: str, job_id: str, name: str) -> None:
+    """Delete a result, where it is there, and the job's folder with the last one.
+
+    Raises:
+        BackendError: The storage does not let it go.
+    """
+    system, root = _file_system(url)
+    with _translated(f"deleting the result of job {job_id!r} from", url, "Look whether it may be written from here"):
+        with contextlib.suppress(FileNotFoundError):
+            system.rm_file(_path(root, job_id, name))
+        with contextlib.suppress(Exception):  # there are no folders in this storage, or somebody else has deleted it
+            if not system.ls(_folder(root, job_id), detail=False):
+                system.rmdir(_folder(root, job_id))
+
+
+def _pieces(file: Any, job_id: str, url: str) -> Iterator[bytes]:
+    while True:
+        with _reading(job_id, url):
+            piece = file.read(_PIECE)
+        if not piece:
+            return
+        yield piece
+
+
+def _folder(root: str, job_id: str) -> str:
+    return f"{root.rstrip('/')}/{check_job_id(job_id)}"
 
 
 def _path(root: str, job_id: str, name: str) -> str:
-    return f"{root.rstrip('/')}/{job_id}/{name}.result"
+    return f"{_folder(root, job_id)}/{name}.result"
+
+
+def _reading(job_id: str, url: str) -> contextlib.AbstractContextManager[None]:
+    return _translated(f"reading the result of job {job_id!r} from", url, "Look whether it may be read from here")
+
+
+@contextlib.contextmanager
+def _translated(doing: str, url: str, hint: str) -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:  # every kind of storage has errors of its own
+        raise BackendError(
+            f"{doing} the storage {shown(url)} failed: {type(error).__name__}: {safe_str(error)}. {hint}, and ask again"
+        ) from error
 
 
 def _file_system(url: str) -> tuple[Any, str]:
@@ -79,3 +169,10 @@ def _file_system(url: str) -> tuple[Any, str]:
     except Exception as error:  # an unknown scheme, or a driver that is not installed
         raise BackendError(f"storage={url.partition('://')[0]}://… cannot be opened: {safe_str(error)}") from error
     return found
+
+
+def shown(url: str) -> str:
+    """Return the URL without what may be a password in it."""
+    scheme, _, rest = url.partition("://")
+    host, slash, path = rest.partition("?")[0].partition("/")
+    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"

@@ -76,7 +76,11 @@ def submit(dashboard: Dashboard, work: JobWork, shipped: Shipped, resources: Map
 
 
 def discard_secret(dashboard: Dashboard, nonce: str) -> None:
-    """Make a secret package empty, and let it expire: HTTP deletes none."""
+    """Make a secret package empty, and let it expire: HTTP deletes none.
+
+    The driver deletes it when it begins; this is for a job that never did, whose params, settings and credentials would
+    lie in the control store for as long as the cluster lives. For one that did begin it is no harm.
+    """
     with contextlib.suppress(BackendError):
         dashboard.ask(rest_paths.put_package(secret_name(nonce), b""), repeat=False)
         dashboard.ask(rest_paths.pin_package(secret_name(nonce)), repeat=False)

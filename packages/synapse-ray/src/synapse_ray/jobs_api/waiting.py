@@ -1,4 +1,7 @@
-"""Waiting for a job: for its end, with or without showing what it reports, and for its being stopped."""
+"""Waiting for a job: for its end, with or without showing what it reports, and for its being stopped.
+
+A dashboard that is away for some seconds costs nothing but these, as while a log is followed.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,15 @@ from synapse_core.ports.events import EventSink
 from synapse_ray.jobs_api.answers import JobDetails
 from synapse_ray.jobs_api.dashboard import Dashboard
 from synapse_ray.jobs_api.event_follower import EventFollower
+from synapse_ray.jobs_api.patience import Pace, patiently
 
 __all__ = ["follow_to_end", "known_job", "wait_for_end", "wait_for_stop"]
 
 _SHORTEST_PAUSE = 0.03
 _PART_OF_ELAPSED = 0.05  # a job is asked for again after this part of the time that it has taken
+_LONGEST_PAUSE = 1.0
 _FOLLOW_PAUSE = 0.06
+_LONGEST_FOLLOW_PAUSE = 0.25
 _STOP_SECONDS = 15.0
 
 
@@ -25,10 +31,7 @@ def known_job(dashboard: Dashboard, job_id: str) -> JobDetails:
     Raises:
         JobNotFoundError: Nothing.
     """
-    info = dashboard.job(job_id)
-    if info is None:
-        raise JobNotFoundError(f"no job {job_id!r} on the cluster at {dashboard.url}", details={"job_id": job_id})
-    return info
+    return _known(dashboard.job(job_id), dashboard, job_id)
 
 
 def wait_for_end(dashboard: Dashboard, job_id: str, timeout: float | None, longest_pause: float) -> JobDetails:
@@ -37,19 +40,14 @@ def wait_for_end(dashboard: Dashboard, job_id: str, timeout: float | None, longe
     Raises:
         ExecutionTimeoutError: `timeout` seconds have passed.
         JobNotFoundError: There is no such job.
+        BackendUnreachableError: Nobody has answered for half a minute.
     """
-    begun = time.monotonic()
+    clock = _Clock(job_id, timeout)
     while True:
-        info = known_job(dashboard, job_id)
+        info = _asked(dashboard, job_id, clock)
         if info.has_ended():
             return info
-        elapsed = time.monotonic() - begun
-        pause = min(max(_SHORTEST_PAUSE, elapsed * _PART_OF_ELAPSED), longest_pause)
-        if timeout is not None and elapsed + pause > timeout:
-            pause = timeout - elapsed
-            if pause <= 0:
-                raise _timed_out(job_id, timeout)
-        time.sleep(pause)
+        clock.wait(min(max(_SHORTEST_PAUSE, clock.elapsed() * _PART_OF_ELAPSED), longest_pause))
 
 
 def follow_to_end(dashboard: Dashboard, job_id: str, sink: EventSink, timeout: float | None) -> JobDetails:
@@ -58,40 +56,84 @@ def follow_to_end(dashboard: Dashboard, job_id: str, sink: EventSink, timeout: f
     Raises:
         ExecutionTimeoutError: `timeout` seconds have passed.
         JobNotFoundError: There is no such job.
+        BackendUnreachableError: Nobody has answered for half a minute.
     """
-    begun = time.monotonic()
+    clock, pace = _Clock(job_id, timeout), Pace()
     events = EventFollower(dashboard, sink)
+    status = ""
     while True:
-        info = known_job(dashboard, job_id)
+        info = _asked(dashboard, job_id, clock)
         if info.has_ended():
             events.finish(info)
             return info
-        pause = _SHORTEST_PAUSE
-        if info.status == JobStatus.RUNNING:
-            pause = _FOLLOW_PAUSE
-            try:
-                events.look(info)
-            except BackendError:
-                pause = 1.0  # its node may just be lost, which the job's status will say
-        if timeout is not None and time.monotonic() - begun > timeout:
-            raise _timed_out(job_id, timeout)
-        time.sleep(pause)
+        if info.status != status:
+            status = info.status
+            pace.news()
+        if info.status != JobStatus.RUNNING:
+            clock.wait(pace.pause(_SHORTEST_PAUSE, _LONGEST_PAUSE))
+            continue
+        try:
+            if events.look(info):
+                pace.news()
+        except BackendError:  # its node may just be lost, which the job's status will say
+            clock.wait(_LONGEST_PAUSE)
+        else:
+            clock.wait(pace.pause(_FOLLOW_PAUSE, _LONGEST_FOLLOW_PAUSE))
 
 
 def wait_for_stop(dashboard: Dashboard, job_id: str) -> bool:
-    """Return whether the job, which was told to stop, has been stopped, rather than ended by itself."""
-    give_up = time.monotonic() + _STOP_SECONDS
-    while time.monotonic() < give_up:
-        info = known_job(dashboard, job_id)
+    """Return whether the job, which was told to stop, has been stopped, rather than ended by itself.
+
+    Raises:
+        BackendError: It has not ended all the same.
+    """
+    clock = _Clock(job_id, None)
+    while True:
+        info = _asked(dashboard, job_id, clock)
         if info.has_ended():
             return info.status == JobStatus.STOPPED
         if info.status == JobStatus.PENDING:  # Ray stops it as soon as it would begin
             return True
-        time.sleep(_SHORTEST_PAUSE)
-    return True
+        if clock.elapsed() > _STOP_SECONDS:
+            raise BackendError(
+                f"job {job_id!r} was told to stop, and is still {info.status} on the cluster at {dashboard.url} after "
+                f"{_STOP_SECONDS:g} s; its node may not answer. `synapse job status {job_id}` says whether it has "
+                f"ended since, `synapse job cancel {job_id}` tells it again"
+            )
+        clock.wait(_SHORTEST_PAUSE)
 
 
-def _timed_out(job_id: str, timeout: float) -> ExecutionTimeoutError:
-    return ExecutionTimeoutError(
-        f"job {job_id!r} has not ended within {timeout:g} s; it goes on", details={"job_id": job_id}
-    )
+class _Clock:
+    """Waits, until the time is over."""
+
+    def __init__(self, job_id: str, timeout: float | None) -> None:
+        self._job_id = job_id
+        self._timeout = timeout
+        self._begun = time.monotonic()
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self._begun
+
+    def wait(self, seconds: float) -> None:
+        if self._timeout is not None:
+            seconds = min(seconds, self._timeout - self.elapsed())
+            if seconds <= 0:
+                raise ExecutionTimeoutError(
+                    f"job {self._job_id!r} has not ended within {self._timeout:g} s; it goes on",
+                    details={"job_id": self._job_id},
+                )
+        time.sleep(seconds)
+
+
+def _asked(dashboard: Dashboard, job_id: str, clock: _Clock) -> JobDetails:
+    return _known(patiently(lambda: dashboard.job(job_id, repeat=False), clock.wait), dashboard, job_id)
+
+
+def _known(info: JobDetails | None, dashboard: Dashboard, job_id: str) -> JobDetails:
+    if info is None:
+        raise JobNotFoundError(
+            f"no job {job_id!r} on the cluster at {dashboard.url}. `synapse job list --mode job` shows the jobs that "
+            "there are; --ray-address (dashboard_address=) names another cluster",
+            details={"job_id": job_id},
+        )
+    return info

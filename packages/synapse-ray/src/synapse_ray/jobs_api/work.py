@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +15,7 @@ from synapse_ray.jobs_api.result_files import open_file, value_file
 from synapse_ray.wire import Packed
 from synapse_ray.worker import WorkerSettings
 
-__all__ = ["JobWork", "pack_work", "unpack_work"]
+__all__ = ["JobWork", "pack_work", "refuse_pickles", "unpack_work"]
 
 _LARGEST = 512 * 1024 * 1024 - 1
 
@@ -31,7 +30,6 @@ class JobWork:
         params: Its params, packed.
         settings: Of the executor; they hold secrets.
         storage: URL of a folder for the result; ``None`` to leave it in the cluster.
-        python: Version of Python of whoever submitted it.
     """
 
     job_id: str
@@ -39,21 +37,15 @@ class JobWork:
     params: Packed
     settings: WorkerSettings
     storage: str | None = None
-    python: str = ""
 
 
 def pack_work(work: JobWork) -> bytes:
     """Return the bytes of the package.
 
     Raises:
-        TypeError: The params have no form as data, or the values of ``env``; or they are too long for Ray.
+        TypeError: The values of ``env`` have no form as data; or all of it is too long for Ray.
     """
     kind, params = work.params
-    if kind == "pickle":
-        raise TypeError(
-            f"the params of action {work.spec.name!r} cannot be sent over HTTP, which takes data and no pickles. "
-            "Modes 'task' and 'ray-job' take them"
-        )
     try:
         settings = dataclasses.asdict(work.settings)
     except TypeError:  # a mapping that cannot be copied deeply
@@ -68,7 +60,6 @@ def pack_work(work: JobWork) -> bytes:
         "params": {"kind": kind, "value": params},
         "settings": {**settings, "env": dict(settings["env"])},
         "storage": work.storage,
-        "python": work.python or sys.version.partition(" ")[0],
     }
     pieces = value_file(value)
     content = b"".join(pieces)
@@ -90,12 +81,28 @@ def unpack_work(content: bytes) -> JobWork:
         params=(value["params"]["kind"], value["params"]["value"]),
         settings=WorkerSettings(**value["settings"]),
         storage=value["storage"],
-        python=value["python"],
     )
 
 
-def unencodable(value: Any) -> str:
-    """Say why `value` has no form as data; empty where it has one."""
+def refuse_pickles(name: str, packed: Packed, params: Any) -> None:
+    """Raise where params have no form as data.
+
+    Args:
+        name: The action's name.
+        packed: What they were packed to.
+        params: As the caller gave them.
+
+    Raises:
+        TypeError: They have none.
+    """
+    if packed[0] == "pickle":
+        raise TypeError(
+            f"the params of action {name!r} cannot be sent over HTTP, which takes data and no pickles: "
+            f"{_unencodable(params)}. Modes 'task' and 'ray-job' take them"
+        )
+
+
+def _unencodable(value: Any) -> str:
     try:
         encode(value)
     except UnencodableError as error:

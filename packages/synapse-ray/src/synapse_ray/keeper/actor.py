@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import platform
 import time
 from pathlib import Path
@@ -14,9 +15,10 @@ from synapse_core.errors import ExecutionCancelledError
 from synapse_core.model.status import JobStatus
 from synapse_ray.keeper.bell import Bell
 from synapse_ray.keeper.files import JobFiles
-from synapse_ray.keeper.records import LONGEST_POLL, About, Outcome
+from synapse_ray.keeper.records import LONGEST_POLL, About
 from synapse_ray.keeper.store import JobStore
 from synapse_ray.keeper.watch import Watch, failure
+from synapse_ray.keeper.worker_link import cut_off_line
 from synapse_ray.ray_internals import session_folder
 
 __all__ = ["Keeper"]
@@ -56,16 +58,27 @@ class Keeper:
 
     # -- those who submit ---------------------------------------------------------------------
 
+    async def expect(self, job_id: str, nonce: str, parcel: str) -> bool:
+        """Hear where the work of a job is going to lie, before it is uploaded; ``False`` where the id is taken."""
+        return self._store.expect(job_id, nonce, parcel)
+
     async def take(self, job_id: str, nonce: str, about: tuple[Any, ...]) -> bool:
         """Take an id; ``False`` where another submission has it."""
         return self._store.take(job_id, nonce, About(*about))
 
     async def withdraw(self, job_id: str, nonce: str) -> bool:
-        """Give an id back whose work was never handed over."""
-        return self._store.withdraw(job_id, nonce)
+        """Give an id back whose work has not begun; ``False``, and the job is stopped, where it has."""
+        if self._store.withdraw(job_id, nonce):
+            return True
+        if self._store.is_open(job_id, nonce):
+            await self.cancel(job_id, nonce)
+        return False
 
     async def watch(self, job_id: str, nonce: str, action: str, worker: list[Any]) -> bool:
-        """Follow a job's worker; ``False``, and the worker is ended, where the job has ended already.
+        """Follow a job's worker; one of a job that is not wanted any more is ended.
+
+        Returns:
+            ``False`` where the job was given up before it had a worker.
 
         Args:
             job_id: The job.
@@ -74,20 +87,19 @@ class Keeper:
             worker: The actor's handle, in a list: Ray would wait for a bare one.
         """
         self._watch.follow(job_id, nonce, action, worker[0])
-        if self._store.is_open(job_id, nonce):
-            return True
-        await self._watch.end(job_id, nonce)
-        return False
+        if not self._store.may_work(job_id, nonce):
+            await self._watch.end(job_id, nonce)
+        return not self._store.was_given_up(job_id, nonce)
 
     # -- workers ------------------------------------------------------------------------------
 
-    async def start(self, job_id: str, nonce: str, life: str, node: str) -> int | None:
+    async def start(self, job_id: str, nonce: str, life: str) -> int | None:
         """Let a worker process begin.
 
         Returns:
             Where its log begins; ``None`` where it is not wanted, and has to end.
         """
-        if not self._store.start(job_id, nonce, life, node):
+        if not self._store.start(job_id, nonce, life):
             return None
         self._bell.ring(job_id)
         return self._files.end_of_log(nonce)
@@ -132,13 +144,20 @@ class Keeper:
         """
         if self._store.is_life(job_id, life):
             if lines:
-                self._files.write_log(nonce, offset, lines)
+                self._end_log(nonce, offset, lines)
             if reply is None and not self._files.keep_result(nonce, life, size):
                 raise ValueError(f"of the result of job {job_id!r}, {size} bytes, some are missing")
         status = JobStatus.SUCCEEDED if succeeded else JobStatus.FAILED
         recorded = self._store.finish(job_id, life, status, reply, size)
         self._bell.ring(job_id)
         return recorded
+
+    def _end_log(self, nonce: str, offset: int, lines: bytes) -> None:
+        try:
+            self._files.write_log(nonce, offset, lines, is_last=True)
+        except OSError as error:  # a full disk: what came of the job is worth more than its last lines
+            with contextlib.suppress(OSError):
+                self._files.write_log(nonce, offset, cut_off_line(error), is_last=True)
 
     # -- those who ask ------------------------------------------------------------------------
 
@@ -152,7 +171,7 @@ class Keeper:
         while True:
             outcome = self._store.outcome(job_id)
             left = over - time.monotonic()
-            if left <= 0 or _has_ended(outcome):
+            if left <= 0 or outcome.has_ended():
                 return tuple(outcome)
             await self._bell.wait(job_id, left)
 
@@ -175,8 +194,8 @@ class Keeper:
                 return None
             lines = self._files.read_log(nonce, offset, limit)
             left = over - time.monotonic()
-            if lines or left <= 0 or _has_ended(outcome):
-                return lines, _has_ended(outcome) and offset + len(lines) >= self._files.log_size(nonce)
+            if lines or left <= 0 or outcome.has_ended():
+                return lines, outcome.has_ended() and offset + len(lines) >= self._files.log_size(nonce)
             await self._bell.wait(job_id, left)
 
     async def cancel(self, job_id: str, asked: str) -> bool | None:
@@ -205,7 +224,3 @@ class Keeper:
     async def jobs(self, limit: int) -> list[dict[str, Any]]:
         """Return the jobs, newest first, as `JobStore.jobs` does."""
         return self._store.jobs(limit)
-
-
-def _has_ended(outcome: Outcome) -> bool:
-    return outcome.status == JobStatus.UNKNOWN or JobStatus(outcome.status).is_terminal()

@@ -19,7 +19,7 @@ from synapse_ray.worker import Reply, open_reply
 if TYPE_CHECKING:
     from synapse_core.ports.events import EventSink
 
-__all__ = ["ended_outcome", "log_lines", "open_outcome", "relay_reports", "unknown_job"]
+__all__ = ["ended_outcome", "fetched_outcome", "log_lines", "open_outcome", "relay_reports", "unknown_job"]
 
 
 def ended_outcome(keeper: KeeperClient, job_id: str, timeout: float | None) -> Outcome:
@@ -37,13 +37,24 @@ def ended_outcome(keeper: KeeperClient, job_id: str, timeout: float | None) -> O
     return outcome
 
 
-def open_outcome(keeper: KeeperClient, job_id: str, outcome: Outcome) -> Any:
-    """Return the result of a job that has ended, or raise its error."""
-    packed: bytes | bytearray | None = outcome.reply
-    if packed is None:
-        packed = keeper.read_result(job_id, outcome.size)
+def fetched_outcome(keeper: KeeperClient, job_id: str, outcome: Outcome) -> Outcome:
+    """Return the outcome of a job that has ended with all of its reply.
+
+    Raises:
+        JobNotFoundError: It was deleted meanwhile.
+    """
+    if outcome.reply is not None:
+        return outcome
+    packed = keeper.read_result(job_id, outcome.size)
     if packed is None:
         raise unknown_job(job_id)
+    return outcome._replace(reply=packed)
+
+
+def open_outcome(keeper: KeeperClient, job_id: str, outcome: Outcome) -> Any:
+    """Return the result of a job that has ended, or raise its error."""
+    packed = fetched_outcome(keeper, job_id, outcome).reply
+    assert packed is not None
     reply: Reply = pickle.loads(packed)
     return open_reply(reply)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import socket
@@ -9,12 +10,14 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import ray
 from ray import exceptions as ray_errors
 
 from synapse_core.errors import BackendError, BackendUnreachableError
+from synapse_core.model.status import JobStatus
 from synapse_ray.connection import Connection
 from synapse_ray.keeper.records import KEEPER_NAME, LONGEST_POLL, PIECE_BYTES, About, Outcome
 from synapse_ray.missing_packages import missing_package
@@ -25,13 +28,26 @@ __all__ = ["KeeperClient", "find_keeper", "submitter"]
 
 _START_SECONDS = 120.0
 _AGAIN_SECONDS = 0.2
+_TITLES = {"python": "Python", "ray": "Ray", "synapse-ray": "synapse-ray"}
 _LOOK_SECONDS = 5.0
 _LOST_SECONDS = 20.0  # long enough for a control store that is restarted; after 60 Ray ends this process
 _ANSWER_SECONDS = 90.0  # of which the keeper may need some to be restarted
+# What there is to say of a cluster that has no keeper, and so has never had a job.
+_OF_NONE: dict[str, Any] = {
+    "cancel": None,
+    "delete": None,
+    "jobs": [],
+    "read_log": None,
+    "read_result": None,
+    "status": JobStatus.UNKNOWN.value,
+    "wait": (JobStatus.UNKNOWN.value,),
+}
 
 
 class KeeperClient:
     """The keeper of the connected cluster, as local calls. Safe to use from many threads.
+
+    Questions are answered where there is no keeper too: there are no jobs. Whoever submits calls `require` first.
 
     Args:
         connection: Of this process.
@@ -41,22 +57,53 @@ class KeeperClient:
     def __init__(self, connection: Connection, *, include_sdk: bool = False) -> None:
         self._connection = connection
         self._include_sdk = include_sdk
-        self._lock = threading.Lock()
-        self._actor = find_keeper() or _make(connection, include_sdk=include_sdk)
-        self._greet()
+        self._lock = threading.RLock()
+        self._actor: Any = None
+        self._look()
 
-    def take(self, job_id: str, about: About) -> str | None:
-        """Take an id. Returns the nonce of this submission; ``None`` where another one has the id."""
-        nonce = uuid.uuid4().hex
-        return nonce if self._ask("submitting", "take", job_id, nonce, tuple(about)) else None
+    def require(self) -> None:
+        """Make the keeper where there is none.
+
+        Raises:
+            BackendError: It cannot be made, or does not fit to this process.
+        """
+        if self._actor is not None:
+            return
+        with self._lock:
+            if self._look() is None:
+                self._actor = _make(self._connection, include_sdk=self._include_sdk)
+                self._greet()
+
+    def expect(self, job_id: str, nonce: str, parcel: str) -> bool:
+        """Say where the work of a job is going to lie, so that it is dropped if this process ends meanwhile.
+
+        Returns:
+            ``False`` where the id is taken, and nothing is to be uploaded.
+        """
+        return bool(self._ask("submitting", "expect", job_id, nonce, parcel))
+
+    def take(self, job_id: str, nonce: str, about: About) -> bool:
+        """Take an id for the submission `nonce`; ``False`` where another one has the id."""
+        return bool(self._ask("submitting", "take", job_id, nonce, tuple(about)))
 
     def withdraw(self, job_id: str, nonce: str) -> None:
-        """Give an id back whose work was never handed over."""
+        """Give an id back whose work has not begun; where it has, the job is stopped."""
         self._ask("submitting", "withdraw", job_id, nonce)
 
-    def watch(self, job_id: str, nonce: str, action: str, worker: Any) -> None:
-        """Tell the keeper who does the work. Does not wait: it finds out by itself where this is lost."""
-        self._actor.watch.remote(job_id, nonce, action, [worker])
+    def watch(self, job_id: str, nonce: str, action: str, worker: Any) -> Any:
+        """Tell the keeper who does the work, and return what `is_wanted` takes. Does not wait."""
+        return self._actor.watch.remote(job_id, nonce, action, [worker])
+
+    def is_wanted(self, watched: Any) -> bool:
+        """Say whether the keeper still waited for the worker that it was told of.
+
+        Raises:
+            BackendUnreachableError: The cluster is lost.
+        """
+        try:
+            return bool(self._answer("submitting", watched, _ANSWER_SECONDS))
+        except ray_errors.RayError:  # the answer is lost; the keeper finds the worker by itself
+            return True
 
     def status(self, job_id: str) -> str:
         """Return a status; ``UNKNOWN`` for an unknown id."""
@@ -73,7 +120,7 @@ class KeeperClient:
         while True:
             left = _left(deadline)
             outcome = Outcome(*self._ask("waiting for a job", "wait", job_id, left))
-            if outcome.status not in ("PENDING", "RUNNING") or (deadline is not None and left < LONGEST_POLL):
+            if outcome.has_ended() or (deadline is not None and left < LONGEST_POLL):
                 return outcome
 
     def read_result(self, job_id: str, size: int) -> bytearray | None:
@@ -131,7 +178,9 @@ class KeeperClient:
         waits = args[-1] if method in ("wait", "read_log") else 0.0
         give_up = time.monotonic() + _ANSWER_SECONDS
         while True:
-            actor = self._actor
+            actor = self._actor or self._look()
+            if actor is None:
+                return _OF_NONE[method]
             try:
                 return self._answer(doing, getattr(actor, method).remote(*args), _ANSWER_SECONDS + waits)
             except ray_errors.GetTimeoutError as error:
@@ -171,7 +220,22 @@ class KeeperClient:
             if self._actor is dead:
                 self._actor = find_keeper() or _make(self._connection, include_sdk=self._include_sdk)
 
+    def _look(self) -> Any:
+        """Return the keeper where somebody has made it by now."""
+        with self._lock:
+            if self._actor is None and (found := find_keeper()) is not None:
+                self._actor = found
+                self._greet()
+            return self._actor
+
     def _greet(self) -> None:
+        try:
+            _refuse_skew(self._versions())
+        except BaseException:
+            self._actor = None
+            raise
+
+    def _versions(self) -> dict[str, str]:
         try:
             there: dict[str, str] = ray.get(self._actor.hello.remote(), timeout=_START_SECONDS)
         except ray_errors.GetTimeoutError as error:
@@ -183,7 +247,7 @@ class KeeperClient:
             if not isinstance(error, ray_errors.RayActorError) or missing_package(str(error)):
                 raise translated(error, "starting the keeper") from error
             there = self._ask("starting the keeper", "hello")  # the one that was found was just being ended
-        _refuse_skew(there)
+        return there
 
 
 def find_keeper() -> Any:
@@ -204,11 +268,17 @@ def submitter() -> str:
 def _refuse_skew(there: dict[str, str]) -> None:
     """Raise where what is pickled here may not open there."""
     here = {"python": platform.python_version(), "ray": ray.__version__}
-    parts: dict[str, Callable[[str], str]] = {"python": _minor, "ray": str}
-    different = [name for name, part in parts.items() if name in there and part(there[name]) != part(here[name])]
+    with contextlib.suppress(PackageNotFoundError):
+        here["synapse-ray"] = version("synapse-ray")
+    parts: dict[str, Callable[[str], str]] = {"python": _minor, "ray": str, "synapse-ray": _minor}
+    both = [name for name in parts if name in there and name in here]  # what was shipped has no version
+    different = [name for name in both if parts[name](there[name]) != parts[name](here[name])]
     if different:
-        text = " and ".join(f"{name.title()} {here[name]} here and {there[name]} there" for name in different)
-        raise BackendError(f"this process and the cluster do not fit: {text}. Install the same on both sides")
+        text = " and ".join(f"{_TITLES[name]} {here[name]} here and {there[name]} there" for name in different)
+        raise BackendError(
+            f"this process and the cluster do not fit: {text}. Install the same on both sides; the keeper of a cluster "
+            "is what was installed when the cluster got its first job"
+        )
 
 
 def _minor(version: str) -> str:

@@ -24,9 +24,9 @@ class JobFiles:
         self._root = root
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
 
-    def write_log(self, nonce: str, offset: int, lines: bytes) -> None:
-        """Write whole lines at `offset` of a job's log."""
-        self._write(self._log(nonce), offset, lines)
+    def write_log(self, nonce: str, offset: int, lines: bytes, *, is_last: bool = False) -> None:
+        """Write whole lines at `offset` of a job's log; with `is_last`, what lies behind them is cut off."""
+        self._write(self._log(nonce), offset, lines, is_last=is_last)
 
     def write_result(self, nonce: str, life: str, offset: int, piece: bytes) -> None:
         """Write a piece of a result; each worker process has a file of its own."""
@@ -93,7 +93,7 @@ class JobFiles:
     def _result(self, nonce: str, life: str = "") -> Path:
         return self._root / nonce / (f"result-{life}" if life else "result")
 
-    def _write(self, path: Path, offset: int, data: bytes) -> None:
+    def _write(self, path: Path, offset: int, data: bytes, *, is_last: bool = False) -> None:
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
         except FileNotFoundError:
@@ -104,6 +104,8 @@ class JobFiles:
             while rest:
                 written = os.pwrite(descriptor, rest, offset)
                 rest, offset = rest[written:], offset + written
+            if is_last:
+                os.ftruncate(descriptor, offset)
         finally:
             os.close(descriptor)
 

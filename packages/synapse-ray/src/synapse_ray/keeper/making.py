@@ -10,7 +10,7 @@ from typing import Any
 
 import ray
 
-from synapse_core.errors import BackendError
+from synapse_core.errors import BackendError, BackendUnreachableError
 from synapse_ray.connection import Connection
 from synapse_ray.keeper.records import KEEPER_NAME
 from synapse_ray.names import NAMESPACE
@@ -63,16 +63,23 @@ def _make_elsewhere(address: str, package: str | None) -> None:
         name: value for name, value in os.environ.items() if not name.startswith("RAY_") or name.startswith(_KEPT)
     }
     command = [sys.executable, "-m", __name__, address, package or ""]
-    done = subprocess.run(
-        command,
-        cwd="/",  # Ray adds the working folder to the import path of whatever this process makes
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=_PATIENCE_SECONDS,
-        check=False,
-    )
+    try:
+        done = subprocess.run(
+            command,
+            cwd="/",  # Ray adds the working folder to the import path of whatever this process makes
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_PATIENCE_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise BackendUnreachableError(
+            f"the keeper of the cluster did not start within {_PATIENCE_SECONDS:g} s. It needs a process on the head: "
+            f"`ray list actors --filter name={KEEPER_NAME}` shows what it waits for, and `ray status` whether the head "
+            "is there"
+        ) from error
     if done.returncode != 0:
         last = "\n".join(f"  {line}" for line in done.stderr.splitlines()[-10:])
         raise BackendError(f"the keeper of the cluster could not be started:\n{last}")

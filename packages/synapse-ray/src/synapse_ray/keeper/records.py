@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from synapse_core.model.status import JobStatus
+
 __all__ = ["About", "INLINE_BYTES", "KEEPER_NAME", "LONGEST_POLL", "Outcome", "PIECE_BYTES", "actor_name"]
 
 KEEPER_NAME = "keeper-v1"
@@ -45,8 +47,13 @@ class Outcome(NamedTuple):
     """
 
     status: str
-    reply: bytes | None = None
+    reply: bytes | bytearray | None = None
     size: int = 0
+
+    def has_ended(self) -> bool:
+        """Say whether nothing more will come; of an unknown job nothing will."""
+        status = JobStatus(self.status)
+        return status is JobStatus.UNKNOWN or status.is_terminal()
 
 
 def actor_name(job_id: str, nonce: str) -> str:

@@ -19,12 +19,9 @@ CREATE TABLE IF NOT EXISTS job (
     status TEXT NOT NULL,
     action TEXT NOT NULL,
     submitter TEXT NOT NULL,
-    parcel TEXT NOT NULL,
     keep_for REAL NOT NULL,
     submitted_at REAL NOT NULL,
-    started_at REAL,
     ended_at REAL,
-    node TEXT,
     attempts INTEGER NOT NULL DEFAULT 0,
     life TEXT,                    -- of the worker process that may write; another one's writes are refused
     reply BLOB,
@@ -33,12 +30,22 @@ CREATE TABLE IF NOT EXISTS job (
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS job_by_time ON job (submitted_at);
 CREATE INDEX IF NOT EXISTS job_by_end ON job (ended_at);
+CREATE TABLE IF NOT EXISTS parcel (  -- work that is too large for an argument; known from before its upload on
+    nonce TEXT PRIMARY KEY,
+    job_id TEXT NOT NULL,
+    name TEXT NOT NULL,
+    taken INTEGER NOT NULL,       -- whether a job has it
+    at REAL NOT NULL
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS deletion (asked TEXT PRIMARY KEY, at REAL NOT NULL) WITHOUT ROWID;
 """
-_OPEN = (JobStatus.PENDING.value, JobStatus.RUNNING.value)
+_OPEN = tuple(status.value for status in JobStatus if status is not JobStatus.UNKNOWN and not status.is_terminal())
 _IS_OPEN = f"status IN {_OPEN}"
-_LISTED = "job_id, status, action, submitted_at, started_at, ended_at, node, attempts, submitter"
+# Of those that have ended: a worker that has begun ends by itself, unless somebody stopped the job.
+_IS_UNWANTED = f"(status = '{JobStatus.STOPPED.value}' OR attempts = 0)"
+_LISTED = "job_id, status, action, submitted_at, ended_at, attempts"
 _REMEMBER_DELETIONS = 3600.0
+_LONGEST_UPLOAD = 3600.0
 
 
 class JobStore:
@@ -62,28 +69,44 @@ class JobStore:
         """Close the database."""
         self._db.close()
 
+    def expect(self, job_id: str, nonce: str, parcel: str) -> bool:
+        """Write down where a submission puts its work, before it does; ``False`` where another one has the id."""
+        if self.nonce(job_id) not in (None, nonce):
+            return False
+        self._db.execute(
+            "INSERT INTO parcel VALUES (?, ?, ?, 0, ?) ON CONFLICT DO NOTHING", (nonce, job_id, parcel, time.time())
+        )
+        return True
+
     def take(self, job_id: str, nonce: str, about: About) -> bool:
         """Take an id; ``False`` where another submission has it."""
-        self._db.execute(
-            "INSERT INTO job (job_id, nonce, status, action, submitter, parcel, keep_for, submitted_at) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
-            (job_id, nonce, JobStatus.PENDING.value, about.action, about.submitter, about.parcel, about.keep_for,
-             time.time()),
-        )  # fmt: skip
-        return self._one("SELECT 1 FROM job WHERE job_id = ? AND nonce = ?", job_id, nonce) is not None
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            self._db.execute(
+                "INSERT INTO job (job_id, nonce, status, action, submitter, keep_for, submitted_at) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (job_id, nonce, JobStatus.PENDING.value, about.action, about.submitter, about.keep_for, time.time()),
+            )
+            taken = self.nonce(job_id) == nonce
+            if taken and about.parcel:
+                self._db.execute(
+                    "INSERT INTO parcel VALUES (?, ?, ?, 1, ?) ON CONFLICT DO UPDATE SET taken = 1",
+                    (nonce, job_id, about.parcel, time.time()),
+                )
+            return taken
 
     def withdraw(self, job_id: str, nonce: str) -> bool:
         """Give an id back whose work was never handed over."""
         return self._changed("DELETE FROM job WHERE job_id = ? AND nonce = ? AND attempts = 0", job_id, nonce)
 
-    def start(self, job_id: str, nonce: str, life: str, node: str) -> bool:
+    def start(self, job_id: str, nonce: str, life: str) -> bool:
         """Let a worker process begin; ``False`` where the job has ended, or is another one by now."""
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
             self._db.execute(
-                f"UPDATE job SET status = ?, life = ?, node = ?, started_at = ?, attempts = attempts + 1 "
+                f"UPDATE job SET status = ?, life = ?, attempts = attempts + 1 "
                 f"WHERE job_id = ? AND nonce = ? AND life IS NOT ? AND {_IS_OPEN}",
-                (JobStatus.RUNNING.value, life, node, time.time(), job_id, nonce, life),
+                (JobStatus.RUNNING.value, life, job_id, nonce, life),
             )
             return self.is_life(job_id, life)
 
@@ -135,7 +158,7 @@ class JobStore:
             row = self._one("SELECT status FROM job WHERE job_id = ?", job_id)
             if row is None:
                 return None
-            if row["status"] not in _OPEN:
+            if JobStatus(row["status"]).is_terminal():
                 self._db.execute("DELETE FROM job WHERE job_id = ?", (job_id,))
                 self._db.execute("INSERT INTO deletion VALUES (?, ?)", (asked, time.time()))
             return str(row["status"])
@@ -163,6 +186,16 @@ class JobStore:
         """Say whether the job has not ended."""
         return self._one(f"SELECT 1 FROM job WHERE job_id = ? AND nonce = ? AND {_IS_OPEN}", job_id, nonce) is not None
 
+    def may_work(self, job_id: str, nonce: str) -> bool:
+        """Say whether the job's worker is to be left alone: the job is open, or the worker itself has ended it."""
+        query = f"SELECT 1 FROM job WHERE job_id = ? AND nonce = ? AND ({_IS_OPEN} OR NOT {_IS_UNWANTED})"
+        return self._one(query, job_id, nonce) is not None
+
+    def was_given_up(self, job_id: str, nonce: str) -> bool:
+        """Say whether the job has failed before any worker of it began."""
+        row = self._one("SELECT status, attempts FROM job WHERE job_id = ? AND nonce = ?", job_id, nonce)
+        return row is not None and row["status"] == JobStatus.FAILED.value and row["attempts"] == 0
+
     def status(self, job_id: str) -> str:
         """Return a status; ``UNKNOWN`` for an unknown id."""
         row = self._one("SELECT status FROM job WHERE job_id = ?", job_id)
@@ -174,20 +207,28 @@ class JobStore:
         return Outcome(JobStatus.UNKNOWN.value) if row is None else Outcome(row["status"], row["reply"], row["size"])
 
     def open_jobs(self) -> list[dict[str, Any]]:
-        """Return ``job_id``, ``nonce`` and ``action`` of the jobs that have not ended."""
-        return [dict(row) for row in self._all(f"SELECT job_id, nonce, action FROM job WHERE {_IS_OPEN}")]
+        """Return ``job_id``, ``nonce``, ``action`` and ``submitter`` of the jobs that have not ended."""
+        return [dict(row) for row in self._all(f"SELECT job_id, nonce, action, submitter FROM job WHERE {_IS_OPEN}")]
 
-    def ended_since(self, moment: float) -> list[dict[str, Any]]:
-        """Return ``job_id`` and ``nonce`` of the jobs that ended later."""
-        return [dict(row) for row in self._all("SELECT job_id, nonce FROM job WHERE ended_at > ?", moment)]
+    def unwanted_since(self, moment: float) -> list[dict[str, Any]]:
+        """Return ``job_id`` and ``nonce`` of the jobs that ended later, and whose worker does not end by itself."""
+        query = f"SELECT job_id, nonce FROM job WHERE ended_at > ? AND {_IS_UNWANTED}"
+        return [dict(row) for row in self._all(query, moment)]
 
-    def parcel(self, job_id: str, nonce: str) -> str:
-        """Return where the work of a job lies, if not with its actor."""
-        row = self._one("SELECT parcel FROM job WHERE job_id = ? AND nonce = ?", job_id, nonce)
-        return "" if row is None else row["parcel"]
+    def idle_parcels(self, now: float) -> dict[str, str]:
+        """Return the parcels that no open job has, by nonce: of jobs that ended in any way, and of lost uploads."""
+        query = (
+            "SELECT nonce, name FROM parcel WHERE (taken OR at < ?) AND NOT EXISTS "
+            f"(SELECT 1 FROM job WHERE job.job_id = parcel.job_id AND job.nonce = parcel.nonce AND {_IS_OPEN})"
+        )
+        return {row["nonce"]: row["name"] for row in self._all(query, now - _LONGEST_UPLOAD)}
+
+    def forget_parcel(self, nonce: str) -> None:
+        """Forget a parcel that was dropped."""
+        self._changed("DELETE FROM parcel WHERE nonce = ?", nonce)
 
     def jobs(self, limit: int) -> list[dict[str, Any]]:
-        """Return the jobs, newest first: id, status, action, times, node, attempts, submitter."""
+        """Return the jobs, newest first: id, status, action, times, attempts."""
         return [dict(row) for row in self._all(f"SELECT {_LISTED} FROM job ORDER BY submitted_at DESC LIMIT ?", limit)]
 
     def _one(self, query: str, *values: Any) -> sqlite3.Row | None:

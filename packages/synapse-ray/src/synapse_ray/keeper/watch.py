@@ -53,7 +53,6 @@ class Watch:
         self._on_end = on_end
         self._followed: dict[str, tuple[Any, asyncio.Task[None]]] = {}
         self._first_seen: dict[str, float] = {}
-        self._cleanings: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Look after the jobs until the process ends."""
@@ -64,6 +63,7 @@ class Watch:
                 if not is_tidy:
                     await self._tidy()
                     is_tidy = True
+                await self.clean()
             except Exception:  # the next look may succeed; a keeper that has stopped looking is worse
                 _log.exception("looking after the jobs failed")
             await asyncio.sleep(_EVERY_SECONDS)
@@ -76,18 +76,23 @@ class Watch:
             self._followed[nonce] = worker, task
 
     async def end(self, job_id: str, nonce: str) -> None:
-        """End the worker of a job that has been cancelled, and let go of its parcel."""
+        """End the worker of a job that is not wanted any more."""
         found = self._followed.get(nonce)
         if found is None:
             await self._end_worker(job_id, nonce)
         else:
             await asyncio.to_thread(_kill, found[0])
-        await self._clean(job_id, nonce)
+
+    async def clean(self) -> None:
+        """Let go of the work of jobs that have ended, in whichever way. What cannot be dropped now is tried again."""
+        for nonce, parcel in self._store.idle_parcels(time.time()).items():
+            await asyncio.to_thread(drop_parcel, parcel)
+            self._store.forget_parcel(nonce)
 
     async def _tidy(self) -> None:
         """Do what the last keeper may have died before: it recorded an end, and then ended the worker."""
         self._files.remove_others(self._store.nonces())
-        for job in self._store.ended_since(time.time() - _LINGERING_SECONDS):
+        for job in self._store.unwanted_since(time.time() - _LINGERING_SECONDS):
             await self._end_worker(job["job_id"], job["nonce"])
 
     async def _look(self) -> None:
@@ -97,7 +102,7 @@ class Watch:
         for nonce in self._store.expire(time.time()):
             await asyncio.to_thread(self._files.remove, nonce)
 
-    async def _find(self, job_id: str, nonce: str, action: str) -> None:
+    async def _find(self, job_id: str, nonce: str, action: str, submitter: str) -> None:
         """Follow the worker of a job that nobody has named; after the lease without one, the job has failed."""
         since = self._first_seen.setdefault(nonce, time.monotonic())
         worker = await asyncio.to_thread(_worker, job_id, nonce)
@@ -110,8 +115,9 @@ class Watch:
         elif time.monotonic() - since > _LEASE_SECONDS:
             self._first_seen.pop(nonce, None)
             lost = WorkerLostError(
-                f"job {job_id!r} has no worker: whoever submitted it took the id, and ended before handing over the "
-                "work. Submit it again under another id, or delete this one first"
+                f"job {job_id!r} has no worker: whoever submitted it ({submitter or 'unknown'}) took the id, and ended "
+                f"before handing over the work, or took more than {_LEASE_SECONDS:g} s to make its worker. Submit it "
+                "again under another id, or delete this one first"
             )
             self._fail(job_id, nonce, _named(lost, job_id, action))
 
@@ -126,17 +132,12 @@ class Watch:
                     self._fail(job_id, nonce, _lost(error, job_id, action))
                 else:
                     await asyncio.sleep(0.05)  # it had not begun to work yet
-            await self._clean(job_id, nonce)
         finally:
             self._followed.pop(nonce, None)
 
     def _fail(self, job_id: str, nonce: str, error: PluginError) -> None:
         if self._store.fail(job_id, nonce, failure(error)):
             self._on_end(job_id)
-
-    async def _clean(self, job_id: str, nonce: str) -> None:
-        if parcel := self._store.parcel(job_id, nonce):
-            await asyncio.to_thread(drop_parcel, parcel)
 
     async def _end_worker(self, job_id: str, nonce: str) -> None:
         worker = await asyncio.to_thread(_worker, job_id, nonce)

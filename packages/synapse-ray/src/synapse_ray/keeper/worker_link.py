@@ -11,11 +11,12 @@ from typing import Any
 import ray
 from ray import exceptions as ray_errors
 
+from synapse_core.safe_text import safe_str
 from synapse_ray.event_relay import OUTPUT
 from synapse_ray.keeper.records import KEEPER_NAME
 from synapse_ray.names import NAMESPACE
 
-__all__ = ["KeeperLink", "LogSender", "log_line"]
+__all__ = ["KeeperLink", "LogSender", "cut_off_line", "log_line"]
 
 _PATIENCE_SECONDS = 600.0
 _BATCH_BYTES = 256 * 2**10
@@ -91,7 +92,10 @@ class LogSender:
             self._news.notify_all()
 
     def close(self) -> tuple[int, bytes]:
-        """Return what was not sent, and where it belongs. Nothing is taken afterwards."""
+        """Return what was not sent, and where it belongs. Nothing is taken afterwards.
+
+        Where reports could not be written, that is a line that says so.
+        """
         with self._news:
             self._closed = True
             self._news.notify_all()
@@ -107,9 +111,9 @@ class LogSender:
                 if self._closed and self._held <= _BATCH_BYTES:
                     return  # the rest goes with the last message
                 batch = self._take()
-            if not self._try_to_send(batch):
+            if (last := self._try_to_send(batch)) is not None:
                 with self._news:
-                    self._closed, self._lines, self._held = True, [], 0
+                    self._closed, self._lines, self._held = True, last, 0
                     self._news.notify_all()
                 return
             with self._news:
@@ -119,11 +123,15 @@ class LogSender:
                 if self._held < _BATCH_BYTES and not self._closed:
                     self._news.wait_for(lambda: self._held >= _BATCH_BYTES or self._closed, _GATHER_SECONDS)
 
-    def _try_to_send(self, batch: bytes) -> bool:
+    def _try_to_send(self, batch: bytes) -> list[bytes] | None:
+        """Return ``None``, or else the lines that the log ends with: nobody takes any more.
+
+        The action is not held up for that.
+        """
         try:
-            return self._send(self._offset, batch)
-        except Exception:  # nobody takes it any more; the action is not held up for that
-            return False
+            return None if self._send(self._offset, batch) else []
+        except Exception as error:
+            return [cut_off_line(error)]
 
     def _take(self) -> bytes:
         size = count = 0
@@ -141,6 +149,13 @@ def log_line(report: dict[str, Any]) -> bytes:
     """Return a report as a line of the log. The job's id is not in it: every line would have it."""
     shown = {key: value for key, value in report.items() if key != "job_id"}
     return json.dumps(shown, separators=(",", ":"), default=str).encode() + b"\n"
+
+
+def cut_off_line(error: BaseException) -> bytes:
+    """Return the last line of a log whose rest could not be written."""
+    cause = getattr(error, "cause", None) or error  # what went wrong at the keeper, without Ray's words for that
+    text = f"log cut off: {type(cause).__name__}: {safe_str(cause)}\n"
+    return log_line({"kind": OUTPUT, "time": time.time(), "stream": "stderr", "text": text})
 
 
 def _parts(report: dict[str, Any]) -> list[dict[str, Any]]:

@@ -1,0 +1,78 @@
+"""What is said where a call waits for actors that do not start."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import ray
+
+__all__ = ["StartNotice", "notice_text"]
+
+_GIB = 2**30
+_NAMES = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
+
+
+class StartNotice:
+    """Says once on stderr what is waited for, when that takes long.
+
+    Args:
+        resources: What each actor asks for, as Ray takes it.
+
+    Attributes:
+        patience: Seconds of waiting after which it is said.
+    """
+
+    patience = 10.0
+
+    def __init__(self, resources: Mapping[str, Any]) -> None:
+        self._resources = dict(resources)
+        self._is_said = False
+
+    def due(self, since: float) -> bool:
+        """Say whether who waits since `since` has waited long, and nothing was said yet."""
+        return not self._is_said and time.monotonic() - since >= self.patience
+
+    def say(self, count: int) -> None:
+        """Say that `count` actors have not started."""
+        self._is_said = True
+        try:
+            free: Mapping[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
+            total: Mapping[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+        except Exception:  # the cluster may be gone, which others say better
+            return
+        sys.stderr.write(notice_text(count, self._resources, free, total))
+
+
+def notice_text(count: int, resources: Mapping[str, Any], free: Mapping[str, float], total: Mapping[str, float]) -> str:
+    """Return one line: how many actors, what each asks for, what is free.
+
+    Args:
+        count: How many have not started.
+        resources: What each of them asks for, as Ray takes it.
+        free: What is free in the whole cluster.
+        total: What the cluster has.
+    """
+    # Without a word about CPUs an actor needs one to be placed, and none while it lives.
+    wanted = {_NAMES[name]: float(amount) for name, amount in {"num_cpus": 1, **resources}.items() if amount}
+    asked = ", ".join(_amount(name, amount) for name, amount in wanted.items()) or "nothing"
+    has = ", ".join(f"{_amount(name, free.get(name, 0))} of {total.get(name, 0) / _unit(name):.3g}" for name in wanted)
+    lacks = any(free.get(name, 0) < amount for name, amount in wanted.items())
+    why = (
+        "They start when other work on the cluster ends; `ray status` shows it"
+        if lacks
+        else "Their environment is being made, or no single node has all of that free"
+    )
+    who = "1 actor has" if count == 1 else f"{count} actors have"
+    each = "it asks" if count == 1 else "each asks"
+    return f"still waiting: {who} not started, and {each} for {asked}. Free in the cluster: {has or 'all'}. {why}\n"
+
+
+def _amount(name: str, amount: float) -> str:
+    return f"{amount / _unit(name):.3g} {'GiB of memory' if name == 'memory' else name}"
+
+
+def _unit(name: str) -> float:
+    return _GIB if name == "memory" else 1
