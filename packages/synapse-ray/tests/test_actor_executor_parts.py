@@ -311,9 +311,24 @@ def test_a_private_cluster_is_started_only_where_none_was_found(
     assert ("starting a private one" in capsys.readouterr().err) is is_started
 
 
-def test_the_last_cluster_of_this_machine_that_is_gone_is_named_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_head_of_this_machine_that_is_gone_counts_as_none(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+    util = SimpleNamespace(get_node_ip_address=lambda: "192.0.2.7")
+    fake = SimpleNamespace(init=lambda address, **_: asked.append(address), shutdown=lambda: None, util=util)
+    monkeypatch.setattr(connection, "ray", fake)
     monkeypatch.setattr(connection, "running_cluster", lambda: "127.0.0.1:1")
-    with pytest.raises(BackendUnreachableError, match=r"(?s)127\.0\.0\.1:1.*`ray stop` forgets it") as caught:
+    monkeypatch.setattr(connection, "hide_command_line", lambda: None)
+    monkeypatch.setattr(connection, "_describe", lambda **kept: kept)
+    connection._connect(ClusterAddress("auto", "auto"), True)
+    assert asked == ["local"]
+    assert "starting a private one" in capsys.readouterr().err
+
+
+def test_a_remote_head_that_does_not_answer_is_named_and_not_replaced(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "running_cluster", lambda: "no-such-host.invalid:6379")
+    with pytest.raises(BackendUnreachableError, match=r"(?s)no-such-host.*`ray stop` forgets it") as caught:
         connection._connect(ClusterAddress("auto", "auto"), True)
     assert not connection.found_no_cluster(caught.value)
 

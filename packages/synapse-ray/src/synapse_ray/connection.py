@@ -233,15 +233,14 @@ def _init(wanted: ClusterAddress) -> Connection:
 
 def _knock(wanted: ClusterAddress) -> None:
     """Raise where nobody listens, which Ray itself finds out after a minute, with its own talk on stderr."""
-    address, hint = wanted.text, ""
-    if wanted.kind == "auto":
-        address, hint = running_cluster() or "", ". It is the last one that was started here; `ray stop` forgets it"
+    address = (running_cluster() or "") if wanted.kind == "auto" else wanted.text
     if wanted.kind == "local" or not address:
         return
     parts = urlsplit(address if wanted.kind == "client" else f"ray://{address}")
     hosts = [parts.hostname or ""]
+    own: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
     if hosts[0] in ("localhost", "127.0.0.1", "::1"):
-        hosts.append(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]  # which Ray takes in its place
+        hosts.append(own)  # which Ray takes in its place
     for host in hosts:
         try:
             socket.create_connection((host, parts.port or 0), timeout=_KNOCK_SECONDS).close()
@@ -249,7 +248,15 @@ def _knock(wanted: ClusterAddress) -> None:
         except OSError as error:
             problem = error
     else:
-        raise translated(ConnectionError(f"{safe_str(problem)}{hint}"), "connecting", address=address) from problem
+        reason = safe_str(problem)
+        if wanted.kind == "auto":
+            # A head that died leaves its address behind; of a remote one, nobody here knows whether it still runs.
+            is_here = hosts[0] in (own, "localhost", "::1") or hosts[0].startswith("127.")
+            is_gone = is_here and not isinstance(problem, TimeoutError)
+            forgotten = f"{reason}. It is the last one that was used here; `ray stop` forgets it"
+            reason = f"{_FOUND_NONE}: the last one that was started here is gone" if is_gone else forgotten
+        cause = ConnectionError(reason)
+        raise translated(cause, "connecting", address=address) from cause
     if wanted.kind == "direct":
         try:
             cluster_id_at(wanted.text)

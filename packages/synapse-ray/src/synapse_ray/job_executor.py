@@ -9,8 +9,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import ray
-
 from synapse_core.arguments import refuse_unknown_arguments
 from synapse_core.environment import PluginEnvironment
 from synapse_core.errors import BackendUnreachableError, ExecutionError, PluginError
@@ -19,7 +17,7 @@ from synapse_core.ports.executor import Capabilities
 from synapse_ray.addresses import parse_address, private_cluster
 from synapse_ray.base import BaseRayExecutor
 from synapse_ray.capabilities import JOB_CAPABILITIES
-from synapse_ray.connection import Connection, close_connection, open_connection
+from synapse_ray.connection import Connection, close_connection, found_no_cluster, open_connection
 from synapse_ray.job_launch import launch
 from synapse_ray.job_questions import JobQuestions
 from synapse_ray.keeper.answers import ended_outcome, fetched_outcome, open_outcome, relay_reports
@@ -117,7 +115,6 @@ class RayJobExecutor(JobQuestions, BaseRayExecutor):
         self._lock = threading.RLock()
         self._connection: Connection | None = None
         self._client: KeeperClient | None = None
-        self._mark = ""
         self._shipments = Shipments(self._options)
 
     def execute(
@@ -210,6 +207,7 @@ class RayJobExecutor(JobQuestions, BaseRayExecutor):
             connection, self._connection, self._client = self._connection, None, None
         if connection is not None:
             close_connection(connection)
+        self._close_sink()
 
     # -- how --------------------------------------------------------------------------------------
 
@@ -232,11 +230,10 @@ class RayJobExecutor(JobQuestions, BaseRayExecutor):
 
     def _keeper(self) -> KeeperClient:
         with self._lock:
-            if self._client is None or not ray.is_initialized() or _connection_mark() != self._mark:
+            if self._client is None or self._connection is None or not self._connection.is_current:
                 self.shutdown()
                 self._connection = self._connect()
                 self._client = KeeperClient(self._connection, include_sdk=self._options.include_sdk)
-                self._mark = _connection_mark()
             return self._client
 
     def _connect(self) -> Connection:
@@ -245,8 +242,8 @@ class RayJobExecutor(JobQuestions, BaseRayExecutor):
             raise private_cluster()
         try:
             return _detached(open_connection(address))
-        except BackendUnreachableError:
-            if not self._start_ray or parse_address(address).kind != "auto":
+        except BackendUnreachableError as error:
+            if not self._start_ray or not found_no_cluster(error):
                 raise
         from synapse_ray.starting import start_head
 
@@ -259,9 +256,3 @@ def _detached(connection: Connection) -> Connection:
         close_connection(connection)
         raise private_cluster("this process is connected to a Ray cluster of its own, which ends with it")
     return connection
-
-
-def _connection_mark() -> str:
-    """Return what is another one once the process has connected anew, perhaps to another cluster."""
-    mark: str = ray.get_runtime_context().get_worker_id()
-    return mark

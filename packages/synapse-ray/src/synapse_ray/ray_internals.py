@@ -240,10 +240,13 @@ def dashboard_of_cluster(address: str) -> str | None:
 
 
 def running_cluster() -> str | None:
-    """Return the address of the cluster that was started last on this machine, as Ray's ``auto`` finds it."""
+    """Return the address that Ray's ``auto`` leads to: of the cluster that runs here, or was started here last."""
+    from ray._private.services import find_gcs_addresses
     from ray._private.utils import read_ray_address
 
-    return read_ray_address() or None
+    running = find_gcs_addresses()  # type: ignore[no-untyped-call]
+    last = read_ray_address() or None
+    return next(iter(running)) if running and (last is None or len(running) == 1) else last
 
 
 def _with_scheme(address: str) -> str:

@@ -212,6 +212,7 @@ class RayJobsApiExecutor(HttpJobQuestions, BaseRayExecutor):
             dashboard, self._connected = self._connected, None
         if dashboard is not None:
             dashboard.close()
+        self._close_sink()
 
     # -- within -----------------------------------------------------------------------------
 
