@@ -15,7 +15,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +74,16 @@ class Trials:
             return True
         return False
 
-    def kill_worker(self, params: dict[str, Any], pause: float) -> bool:
-        """Kill the process that does the work, a while after it has begun."""
+    def kill_worker(self, params: dict[str, Any], pause: float, call: Future[int] | None = None) -> bool:
+        """Kill the process that does the work, a while after it has begun; ``False`` where `call` failed before."""
         file = Path(params["pid_file"])
-        until(lambda: file.exists() and file.read_text() != "", lambda: "the work never began")
+
+        def has_begun() -> bool:
+            return file.exists() and file.read_text() != ""
+
+        until(lambda: has_begun() or (call is not None and call.done()), lambda: "the work never began")
+        if not has_begun():
+            return False
         time.sleep(pause)
         return self.kill(int(file.read_text()))
 
@@ -135,14 +141,14 @@ def test_kills_of_warm_actors(cluster: RayCluster, tmp_path: Path) -> None:
         def actor_of_an_idempotent_action() -> str:
             given = work(tmp_path, trials.random.uniform(0.05, 0.4))
             call = threads.submit(executor.execute, kill_work.finish_again, given)
-            killed = trials.kill_worker(given, trials.random.uniform(0, given["seconds"]))
+            killed = trials.kill_worker(given, trials.random.uniform(0, given["seconds"]), call)
             assert call.result(PATIENCE) == given["number"]
             return "killed and run again" if killed else "done before"
 
         def actor_of_any_other_action() -> str:
             given = work(tmp_path, trials.random.uniform(0.05, 0.4))
             call = threads.submit(executor.execute, kill_work.finish, given)
-            trials.kill_worker(given, trials.random.uniform(0, given["seconds"]))
+            trials.kill_worker(given, trials.random.uniform(0, given["seconds"]), call)
             try:
                 assert call.result(PATIENCE) == given["number"]
             except WorkerLostError:

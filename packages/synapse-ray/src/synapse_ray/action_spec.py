@@ -20,7 +20,11 @@ from synapse_core.loading import PluginHome, find_plugin_home, load_plugin_code
 from synapse_core.resolution import ResolvedAction, resolve_action
 from synapse_core.safe_text import safe_str
 
-__all__ = ["ActionSpec", "load_action", "spec_of"]
+__all__ = ["MOST_RETRIES", "ActionSpec", "load_action", "spec_of"]
+
+
+MOST_RETRIES = 2
+"""How often an idempotent action is run again after its worker died, in modes ``task`` and ``ray-job`` alike."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from synapse_core.errors import BackendError, WorkerLostError
 from synapse_core.loading import loaded_plugin_folders
 from synapse_core.model.enums import PackageManager
 from synapse_core.ports.executor import Capabilities
+from synapse_ray.action_spec import MOST_RETRIES
 from synapse_ray.base import BaseRayExecutor
 from synapse_ray.capabilities import ACTOR_CAPABILITIES
 from synapse_ray.options import check_together
@@ -140,12 +141,15 @@ class RayActorExecutor(BaseRayExecutor):
         lender = self._lender_for(prepared)
         job_id = self._options.job_id or new_job_id()
         try:
-            try:
-                reply = call_warm(lender, work, job_id, self._open_sink)
-            except WorkerLostError:
-                if not work.spec.idempotent:
-                    raise
-                reply = call_warm(lender, work, job_id, self._open_sink)
+            retries = MOST_RETRIES if work.spec.idempotent else 0
+            while True:
+                try:
+                    reply = call_warm(lender, work, job_id, self._open_sink)
+                    break
+                except WorkerLostError:
+                    if retries == 0:
+                        raise
+                    retries -= 1
         finally:
             self._end_progress(job_id)
         return open_reply(reply)

@@ -10,6 +10,7 @@ from typing import Any
 import ray
 
 from synapse_core.errors import BackendError, JobExistsError, PluginError
+from synapse_ray.action_spec import MOST_RETRIES
 from synapse_ray.job_worker import JobWork, JobWorker
 from synapse_ray.keeper.answers import open_outcome
 from synapse_ray.keeper.client import KeeperClient, submitter
@@ -22,7 +23,6 @@ from synapse_ray.translation import translated
 
 __all__ = ["launch"]
 
-_RESTARTS = 2
 _ACCEPTANCE_SECONDS = 60.0
 
 
@@ -93,7 +93,7 @@ def _make_worker(
         "name": actor_name(job_id, nonce),
         "namespace": NAMESPACE,
         "lifetime": "detached",
-        "max_restarts": _RESTARTS if work.spec.idempotent else 0,
+        "max_restarts": MOST_RETRIES if work.spec.idempotent else 0,
     }
     if work.spec.idempotent:
         options["max_task_retries"] = -1  # of the keeper's question, which is to outlive a restart

@@ -151,6 +151,21 @@ class ActorPool:
             slot.end()
         elif is_shared:
             self._hub.dispatcher.add.remote(self.id, slot.number, slot.actor)
+        if dead and not is_shared:
+            self._drop_dead()
+
+    def _drop_dead(self) -> None:
+        """Ask all idle actors whether they live: what took one, a lost node say, may have taken others with it."""
+        with self._changed:
+            idle, self._free = self._free, []
+        asked = {slot.actor.ready.remote(): slot for slot in idle}
+        answered = set(ray.wait(list(asked), num_returns=len(asked), timeout=_LOOK_SECONDS)[0]) if asked else set()
+        gone = [slot for reference, slot in asked.items() if reference in answered and not _is_answer(reference)]
+        with self._changed:
+            for slot in gone:
+                self._slots.pop(slot.number, None)
+            self._free[:0] = [slot for slot in idle if slot not in gone and slot.number in self._slots]
+            self._changed.notify_all()
 
     def share(self) -> PoolTicket:
         """Let the dispatcher lend the actors from now on, and return by what a copy finds them.
@@ -311,3 +326,11 @@ class ActorPool:
         except Exception as error:  # those who wait are to hear it
             with contextlib.suppress(Exception):
                 self._hub.dispatcher.fail.remote(self.id, safe_str(error))
+
+
+def _is_answer(reference: Any) -> bool:
+    try:
+        ray.get(reference)
+    except ray.exceptions.RayError:
+        return False
+    return True
