@@ -144,3 +144,12 @@ def test_an_environment_that_cannot_be_made_is_said(executors: list[RayActorExec
     executors.append(RayActorExecutor(runtime_env=missing, num_actors=num_actors, num_cpus=1))
     with pytest.raises(BackendError, match="environment could not be made on the node"):
         executors[0].execute("synapse_testing.actions:adds", {"left": 1})
+
+
+def test_a_wheel_for_another_platform_is_named(make_plugin: MakePlugin, executors: list[RayActorExecutor]) -> None:
+    folder = make_plugin({**plugin_files("one"), "wheels/camera-1.0-cp39-cp39-macosx_11_0_arm64.whl": "never opened"})
+    executors.append(RayActorExecutor(working_dir=folder))
+    with pytest.raises(
+        BackendError, match=r"(?s)environment could not be made.*camera-1\.0-cp39.*not a supported wheel"
+    ):
+        executors[0].execute("plugin.train:TrainAction", {})

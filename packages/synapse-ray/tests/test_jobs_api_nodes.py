@@ -1,6 +1,5 @@
 """A job's result outlives its node as far as it was promised to: two nodes, of which one is lost."""
 
-import importlib.util
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,15 +35,13 @@ def test_short_results_survive_the_loss_of_their_node_and_long_ones_say_that_the
         return {"blob": b"b" * params["n"], "pid": os.getpid()}
 
     short, long = [executor.submit(makes, {"n": n}) for n in (SHORT, LONG)]
-    kept = None
-    if importlib.util.find_spec("fsspec") is not None:
-        storing = RayJobsApiExecutor(
-            dashboard_address=two_nodes.dashboard_url, num_cpus=1, storage=f"file://{tmp_path}/results"
-        )
-        kept = storing.submit(makes, {"n": LONG})
+    storing = RayJobsApiExecutor(
+        dashboard_address=two_nodes.dashboard_url, num_cpus=1, storage=f"file://{tmp_path}/results"
+    )
+    kept = storing.submit(makes, {"n": LONG})
     lines = list(executor.stream_logs(short, timeout=PATIENCE))
     assert lines[-1] == "made\n"
-    for job_id in filter(None, (short, long, kept)):
+    for job_id in (short, long, kept):
         assert executor.wait(job_id, PATIENCE) == "SUCCEEDED"
     assert executor.durability(short) == "cluster"
     assert executor.durability(long) == "node"
@@ -55,8 +52,7 @@ def test_short_results_survive_the_loss_of_their_node_and_long_ones_say_that_the
     assert executor.durability(short) == "cluster"
     with pytest.raises(WorkerLostError, match="went with node"):
         executor.get_result(long)
-    if kept is not None:
-        assert len(storing.get_result(kept)["blob"]) == LONG
+    assert len(storing.get_result(kept)["blob"]) == LONG
 
 
 @pytest.mark.campaign

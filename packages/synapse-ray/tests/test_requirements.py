@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given, strategies as st
-from packaging.tags import Tag
 
 from synapse_core import ConfigError
 from synapse_ray.requirements import (
@@ -20,7 +19,6 @@ from synapse_ray.requirements import (
     holds_password,
     read_lines,
     read_requirements,
-    refuse_foreign_wheels,
     wheel_lines,
 )
 
@@ -384,25 +382,3 @@ def test_wheels_are_requirements_that_travel(tmp_path: Path) -> None:
     assert bare(found) == [f"{WORKING_DIR}/wheels/six-1.0-py3-none-any.whl"]
     assert found.packages == read(tmp_path, "./wheels/six-1.0-py3-none-any.whl").packages
     assert found.travelling == ("wheels/six-1.0-py3-none-any.whl",)
-
-
-NODE = [Tag("cp312", "cp312", "manylinux_2_17_x86_64"), Tag("py3", "none", "any")]
-
-
-def test_of_several_wheels_the_best_for_the_nodes_is_taken() -> None:
-    native, pure, mac = (
-        f"wheels/x-1.0-{tags}.whl"
-        for tags in ("cp312-cp312-manylinux_2_17_x86_64", "py3-none-any", "cp312-cp312-macosx_11_0_arm64")
-    )
-    for wheels in ([native, pure, mac], [mac, pure, native]):
-        assert refuse_foreign_wheels(wheels, NODE) == (native,)
-    assert refuse_foreign_wheels([pure, mac], NODE) == (pure,)
-    assert refuse_foreign_wheels(["wheels/y-1.0-py2.py3-none-any.whl"], NODE) == ("wheels/y-1.0-py2.py3-none-any.whl",)
-
-
-def test_a_wheel_that_no_node_can_install_is_named() -> None:
-    foreign = "wheels/x-1.0-cp311-cp311-manylinux_2_17_x86_64.whl"
-    with pytest.raises(
-        ConfigError, match=r"cannot install wheels/x-1\.0-cp311.*cp312-cp312-manylinux_2_17_x86_64.*build these"
-    ):
-        refuse_foreign_wheels([foreign, "y-1.0-py3-none-any.whl"], NODE)

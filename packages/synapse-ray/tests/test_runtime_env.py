@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
-from packaging.tags import Tag
 from ray.runtime_env import RuntimeEnv
 
 from synapse_core import ConfigError, PackageManager
@@ -131,16 +130,6 @@ def test_a_wheel_that_the_requirements_name_is_installed_once(plugin: Path) -> N
     (plugin / "requirements.txt").write_text(f"./wheels/{WHEEL}[extra]\n")
     built = build(working_dir=plugin, package_uri=URI)
     assert bare(built.runtime_env["pip"]["packages"]) == [f"{WORKING_DIR}/wheels/{WHEEL}[extra]"]
-
-
-def test_wheels_for_other_platforms_are_left_out_where_the_nodes_are_known(plugin: Path) -> None:
-    for platform in ("macosx_11_0_arm64", "manylinux_2_17_x86_64"):
-        (plugin / f"wheels/x-1.0-cp312-cp312-{platform}.whl").touch()
-    tags = [Tag("cp312", "cp312", "manylinux_2_17_x86_64"), Tag("py3", "none", "any")]
-    built = build_runtime_env(RuntimeEnvRequest(working_dir=plugin), package_uri=URI, wheel_tags=tags)
-    assert built.travelling == (f"wheels/{WHEEL}", "wheels/x-1.0-cp312-cp312-manylinux_2_17_x86_64.whl")
-    with pytest.raises(ConfigError, match="cannot install"):
-        build_runtime_env(RuntimeEnvRequest(working_dir=plugin), package_uri=URI, wheel_tags=tags[1:])
 
 
 @pytest.mark.parametrize("key", ["conda", "container", "image_uri"])

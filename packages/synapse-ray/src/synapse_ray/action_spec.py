@@ -20,7 +20,7 @@ from synapse_core.loading import PluginHome, find_plugin_home, load_plugin_code
 from synapse_core.resolution import ResolvedAction, resolve_action
 from synapse_core.safe_text import safe_str
 
-__all__ = ["MOST_RETRIES", "ActionSpec", "load_action", "spec_of"]
+__all__ = ["ActionSpec", "MOST_RETRIES", "load_action", "spec_of"]
 
 
 MOST_RETRIES = 2

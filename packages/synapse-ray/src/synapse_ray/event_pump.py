@@ -130,7 +130,7 @@ class EventPump:
         self.on_turn: Callable[[], None] | None = None
 
     def watch(self, number: int, reports: CallReports) -> None:
-        """Know a call; its reports are fetched from `wait_for` on."""
+        """Know a call; its reports are fetched while `fetching` lasts."""
         self._calls[number] = reports
 
     def forget(self, number: int) -> None:

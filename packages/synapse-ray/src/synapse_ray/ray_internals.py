@@ -22,12 +22,15 @@ __all__ = [
     "control_store",
     "dashboard_of_cluster",
     "dashboard_of_connection",
+    "death_of_actor",
     "drop_parcel",
+    "forget_job_environment",
     "get_parcel",
     "has_package",
     "is_client_connection",
     "is_connected_cluster",
     "is_inside_worker",
+    "log_folder_writer",
     "pin_package",
     "put_package",
     "put_parcel",
@@ -101,7 +104,7 @@ def is_connected_cluster(address: str) -> bool:
     from ray.core.generated.ray_client_pb2_grpc import RayletDriverStub
     from ray.experimental.internal_kv import _internal_kv_del, _internal_kv_put
 
-    from synapse_ray.jobs_api.auth_token import auth_headers
+    from synapse_ray.auth_token import auth_headers
 
     word = f"synapse-asks-{uuid.uuid4().hex}".encode()
     _internal_kv_put(word, word)

@@ -17,7 +17,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from synapse_core.errors import ConfigError, nearest
 from synapse_core.redaction import HIDDEN, looks_secret, looks_secret_value
 from synapse_ray.packaging.package import pack
-from synapse_ray.packaging.wheels import below, find_wheels, refuse_foreign_wheels
+from synapse_ray.packaging.wheels import below, find_wheels
 
 __all__ = [
     "Requirements",
@@ -27,7 +27,6 @@ __all__ = [
     "holds_password",
     "read_lines",
     "read_requirements",
-    "refuse_foreign_wheels",
     "wheel_lines",
 ]
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
-
-from packaging.tags import Tag
 
 from synapse_core.errors import ConfigError
 from synapse_core.model.enums import PackageManager
@@ -23,7 +21,6 @@ from synapse_ray.requirements import (
     holds_password,
     read_lines,
     read_requirements,
-    refuse_foreign_wheels,
     wheel_lines,
 )
 
@@ -87,7 +84,6 @@ def build_runtime_env(
     *,
     package_uri: str | None,
     py_module_uris: Sequence[str] = (),
-    wheel_tags: Collection[Tag] | None = None,
 ) -> BuiltRuntimeEnv:
     """Return the runtime environment for a request.
 
@@ -95,7 +91,6 @@ def build_runtime_env(
         request: What was asked for.
         package_uri: Address of the package of `local_working_dir`, if there is one.
         py_module_uris: Addresses for `local_py_modules`, in their order.
-        wheel_tags: What the nodes can install; wheels of the plugin for other platforms are then left out.
 
     Raises:
         ConfigError: Something is of a wrong type, contradicts something else, is missing, or would show a password.
@@ -119,7 +114,7 @@ def build_runtime_env(
         result["env_vars"], secrets = _split_env_vars(result["env_vars"])
     if not result.get("env_vars"):
         result.pop("env_vars", None)
-    manager, installed, travelling = _installed(request, given, folder, wheel_tags)
+    manager, installed, travelling = _installed(request, given, folder)
     if installed is not None:
         result[manager.value] = installed
     return BuiltRuntimeEnv(result, secrets, travelling)
@@ -207,7 +202,7 @@ def _same(one: Path, other: Path) -> bool:
 
 
 def _installed(
-    request: RuntimeEnvRequest, given: Mapping[str, Any], folder: Path | None, wheel_tags: Collection[Tag] | None
+    request: RuntimeEnvRequest, given: Mapping[str, Any], folder: Path | None
 ) -> tuple[PackageManager, dict[str, Any] | None, tuple[str, ...]]:
     """Return the package manager, the value of its key or ``None``, and the files that it needs."""
     manager, named = _manager(request, given)
@@ -217,7 +212,6 @@ def _installed(
     found = [_found_file(request, folder)]
     if folder is not None:
         wheels = find_wheels(folder, request.wheels_dir)
-        wheels = wheels if wheel_tags is None else refuse_foreign_wheels(wheels, wheel_tags)
         wanted = {path for part in [*asked, *found] for path in part.travelling}
         found.append(wheel_lines(folder, [wheel for wheel in wheels if wheel not in wanted]))
     parts = [*asked, *found]

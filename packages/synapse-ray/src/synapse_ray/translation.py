@@ -17,7 +17,7 @@ from synapse_core.errors import (
     WorkerLostError,
 )
 from synapse_core.safe_text import safe_str
-from synapse_ray.jobs_api.auth_token import WHERE_TOKENS_ARE, auth_headers
+from synapse_ray.auth_token import WHERE_TOKENS_ARE, auth_headers
 from synapse_ray.missing_packages import missing_package
 
 __all__ = ["is_about_token", "is_out_of_memory", "last_lines", "refuse_missing_token", "translated", "worker_lost"]

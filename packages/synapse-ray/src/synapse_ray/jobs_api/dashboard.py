@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import httpx
 
 from synapse_core.errors import AuthenticationError, BackendError, BackendUnreachableError
+from synapse_ray.auth_token import WHERE_TOKENS_ARE, auth_headers
 from synapse_ray.jobs_api import rest_paths
 from synapse_ray.jobs_api.answers import (
     Answer,
@@ -23,7 +24,6 @@ from synapse_ray.jobs_api.answers import (
     nodes_of,
     not_a_dashboard,
 )
-from synapse_ray.jobs_api.auth_token import WHERE_TOKENS_ARE, auth_headers
 from synapse_ray.jobs_api.rest_paths import Request
 
 __all__ = ["AsyncDashboard", "Dashboard"]

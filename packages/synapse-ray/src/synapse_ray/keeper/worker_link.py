@@ -32,7 +32,7 @@ class KeeperLink:
         self._keeper: Any = None
 
     def send(self, method: str, *args: Any) -> Any:
-        """Start a call and return its reference, for `receive`."""
+        """Start a call and return its reference."""
         if self._keeper is None:
             self._keeper = ray.get_actor(KEEPER_NAME, namespace=NAMESPACE)
         return getattr(self._keeper, method).remote(*args)

@@ -1,17 +1,15 @@
-"""The wheels that travel with a plugin, and which of them fit the nodes."""
+"""The wheels that travel with a plugin."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable
 from pathlib import Path
 
-from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from synapse_core.errors import ConfigError
 
-__all__ = ["below", "find_wheels", "refuse_foreign_wheels"]
+__all__ = ["below", "find_wheels"]
 
 
 def find_wheels(working_dir: Path, wheels_dir: str) -> tuple[str, ...]:
@@ -33,49 +31,18 @@ def find_wheels(working_dir: Path, wheels_dir: str) -> tuple[str, ...]:
         raise ConfigError(f"wheels_dir: {folder} is a file; name the folder that the wheels lie in", path=str(folder))
     wheels = sorted(file for file in folder.iterdir() if file.suffix == ".whl" and file.is_file())
     for wheel in wheels:
-        _parsed_wheel(wheel.name, wheel)
+        _refuse_other_names(wheel)
     return tuple(wheel.name if inside == "." else f"{inside}/{wheel.name}" for wheel in wheels)
 
 
-def refuse_foreign_wheels(wheels: Iterable[str], tags: Collection[Tag]) -> tuple[str, ...]:
-    """Return those wheels that the nodes can install; others may lie beside them for other platforms.
-
-    Args:
-        wheels: Paths, as `find_wheels` gives them.
-        tags: What the nodes take, the best first, as `packaging.tags.sys_tags` gives them there.
-
-    Raises:
-        ConfigError: A distribution has wheels, and none of them fits.
-    """
-    rank = {tag: place for place, tag in reversed(list(enumerate(tags)))}
-    best: dict[tuple[str, str], tuple[int, str]] = {}
-    all_of: dict[tuple[str, str], list[str]] = {}
-    for wheel in wheels:
-        name, version, _, wheel_tags = _parsed_wheel(wheel.rpartition("/")[2], wheel)
-        distribution = (str(name), str(version))
-        all_of.setdefault(distribution, []).append(wheel)
-        fitting = min((rank[tag] for tag in wheel_tags if tag in rank), default=None)
-        if fitting is not None:
-            best[distribution] = min(best.get(distribution, (fitting, wheel)), (fitting, wheel))
-    foreign = [found for distribution, found in all_of.items() if distribution not in best]
-    if foreign:
-        first = next(iter(tags), None)
-        named = "; ".join(", ".join(found) for found in foreign)
-        raise ConfigError(
-            f"the cluster's nodes cannot install {named}: made for another Python or platform than theirs "
-            f"({first}, among others); build these for the nodes, or put a pure wheel (py3-none-any) beside them"
-        )
-    return tuple(sorted(wheel for _, wheel in best.values()))
-
-
-def _parsed_wheel(name: str, where: object) -> tuple[object, object, object, frozenset[Tag]]:
+def _refuse_other_names(wheel: Path) -> None:
     try:
-        return parse_wheel_filename(name)
+        parse_wheel_filename(wheel.name)
     except InvalidWheelFilename as error:
         raise ConfigError(
-            f"{where} does not have the name of a wheel ({str(error).splitlines()[0]}); keep the name that it "
+            f"{wheel} does not have the name of a wheel ({str(error).splitlines()[0]}); keep the name that it "
             "was built with, name-version-python-abi-platform.whl",
-            path=str(where),
+            path=str(wheel),
         ) from None
 
 
