@@ -172,6 +172,7 @@ except JobExistsError:
         assert parcels(name)
         drop_parcel(name)
 
+    @pytest.mark.campaign  # takes a minute
     def test_a_client_connection_does_all_of_it(
         self, executor: RayJobExecutor, ray_cluster: RayCluster, run_script: RunScript, unused_job_id: str
     ) -> None:
@@ -275,6 +276,7 @@ class TestResults:
     def test_params_of_any_size_arrive(self, executor: RayJobExecutor, size: int) -> None:
         assert executor.execute(lambda params, ctx: len(params["data"]), {"data": os.urandom(size)}) == size
 
+    @pytest.mark.campaign  # takes a minute
     @pytest.mark.parametrize("end", ["finished", "cancelled", "deleted", "its environment failed"])
     def test_large_params_are_in_the_cluster_until_the_job_has_ended(
         self, executor: RayJobExecutor, unused_job_id: str, tmp_path: Path, end: str
@@ -357,6 +359,7 @@ class TestTheEndOfAWorker:
         assert sorted(path.name for path in tmp_path.iterdir()) == [f"closed-{pid}", f"ran-{pid}"]
         assert {info.job_id: info.message for info in executor.jobs()}[job_id] == ""
 
+    @pytest.mark.campaign  # takes a minute
     def test_a_thread_that_never_ends_holds_no_resources(self, connected_ray: ModuleType) -> None:
         def leaves_a_thread(params: dict[str, Any], ctx: Any) -> int:
             threading.Thread(target=time.sleep, args=(300,)).start()
@@ -552,6 +555,7 @@ class TestWorkersThatDie:
         assert executor.get_logs(job_id) == "trying\ntrying\n"
         assert {info.job_id: info.message for info in executor.jobs()}[job_id] == "attempt 2"
 
+    @pytest.mark.campaign  # takes a minute
     def test_an_environment_that_cannot_be_made_says_what_the_installer_said(self, connected_ray: ModuleType) -> None:
         missing = f"no-such-package-{uuid.uuid4().hex[:8]}"
         executor = RayJobExecutor(runtime_env={"uv": [missing]}, num_cpus=0.1)

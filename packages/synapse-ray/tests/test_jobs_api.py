@@ -566,6 +566,7 @@ def test_a_token_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_p
 # -- without what is needed ---------------------------------------------------------------------
 
 
+@pytest.mark.campaign  # takes a minute
 def test_an_environment_that_cannot_be_made_is_named(ray_cluster: RayCluster) -> None:
     executor = RayJobsApiExecutor(
         dashboard_address=ray_cluster.dashboard_url,
