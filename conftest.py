@@ -3,6 +3,7 @@
 import os
 import tempfile
 
+import hypothesis
 import pytest
 
 # One cluster for the tests of all packages; it starts with the first test that asks for it.
@@ -14,6 +15,8 @@ def pytest_configure(config: pytest.Config) -> None:
     folder = tempfile.TemporaryDirectory(prefix="synapse-test-cache-", ignore_cleanup_errors=True)
     config.add_cleanup(folder.cleanup)
     os.environ["SYNAPSE_CACHE_DIR"] = folder.name
+    hypothesis.settings.register_profile("synapse", deadline=None)  # how long an example takes is for the benchmarks
+    hypothesis.settings.load_profile("synapse")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest itself looks at the marks

@@ -193,6 +193,7 @@ class TestExecuting:
 
         monkeypatch.setattr(RayJobExecutor, "submit", lambda *args, **options: "job-1")
         monkeypatch.setattr(RayJobExecutor, "follow", follow)
+        monkeypatch.setattr(RayJobExecutor, "_keeper", lambda self: SimpleNamespace())
         with pytest.raises(Exception, match=r"the head is lost.*'job-1' was submitted, and may go on") as caught:
             RayJobExecutor().execute("m:f", {})
         assert getattr(caught.value, "details", {"job_id": "job-1"}) == {"job_id": "job-1"}
