@@ -1,14 +1,17 @@
 """The command line on a real cluster: a Ray mode gives what `local` gives, and `synapse job` finds every job again."""
 
 import contextlib
+import fcntl
 import json
 import os
 import re
 import shutil
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
+import termios
 import textwrap
 import time
 import uuid
@@ -19,6 +22,7 @@ from typing import Any
 
 import pexpect
 import pytest
+from pexpect import fdpexpect
 
 from synapse_testing.ray_cluster import RayCluster
 
@@ -81,6 +85,24 @@ def waits(params, ctx):
     print("it is over")
     return {"waited": True}
 """
+
+
+def on_a_terminal(*arguments: str, env: dict[str, str]) -> tuple[Any, "subprocess.Popen[bytes]"]:
+    """Start ``synapse`` on a terminal of its own.
+
+    Not by `pexpect.spawn`: the fork of a process that is connected to Ray stops gRPC in it for a minute.
+    """
+    ours, theirs = os.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 200, 0, 0))
+    process = subprocess.Popen(
+        ["setsid", "--ctty", sys.executable, "-m", "synapse_cli", *arguments],
+        env={**os.environ, **env, "TERM": "xterm", "NO_COLOR": "1"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    return fdpexpect.fdspawn(ours, encoding="utf-8", timeout=PATIENCE), process
 
 
 @pytest.fixture(scope="module")
@@ -309,26 +331,16 @@ def test_ctrl_c_detaches_and_the_job_goes_on(
     mode: str, synapse: Any, shop: Path, tmp_path: Path, unused_job_id: str, ray_cluster: RayCluster
 ) -> None:
     started, release = tmp_path / "started", tmp_path / "release"
-    child = pexpect.spawn(
-        sys.executable,
-        [
-            "-m", "synapse_cli", "plugin", "run", "waits", "--path", str(shop), "--mode", mode,
-            "--set", f"started={started}", "--set", f"release={release}", "--job-id", unused_job_id,
-        ],
-        env={**os.environ, **ray_cluster.environment, "TERM": "xterm", "NO_COLOR": "1"},
-        encoding="utf-8",
-        timeout=PATIENCE,
-        dimensions=(24, 200),
-        # A background job of a shell ignores Ctrl-C, and its children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+    child, process = on_a_terminal(
+        "plugin", "run", "waits", "--path", str(shop), "--mode", mode, "--set", f"started={started}",
+        "--set", f"release={release}", "--job-id", unused_job_id, env=ray_cluster.environment,
     )  # fmt: skip
     child.expect("it has begun")
     assert started.exists()
-    child.sendintr()
+    child.send("\x03")  # Ctrl-C
     child.expect(f"detached: job {unused_job_id} goes on; `synapse job cancel {unused_job_id}` stops it")
     child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 130
+    assert process.wait(PATIENCE) == 130
     assert "Traceback" not in child.before
     assert synapse("job", "status", unused_job_id).stdout == "RUNNING\n"
     release.touch()
@@ -416,17 +428,12 @@ def test_ctrl_c_ends_the_following_of_logs_and_not_the_job(
 ) -> None:
     started, release = tmp_path / "started", tmp_path / "release"
     job_id = submitted(mode, "waits", {"started": str(started), "release": str(release)})
-    child = pexpect.spawn(
-        sys.executable, ["-m", "synapse_cli", "job", "logs", "--follow", job_id],
-        env={**os.environ, **ray_cluster.environment, "TERM": "xterm"}, encoding="utf-8", timeout=PATIENCE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )  # fmt: skip
+    child, process = on_a_terminal("job", "logs", "--follow", job_id, env=ray_cluster.environment)
     child.expect("it has begun")
-    child.sendintr()
+    child.send("\x03")  # Ctrl-C
     child.expect(f"job {job_id} goes on")
     child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 130
+    assert process.wait(PATIENCE) == 130
     assert "Traceback" not in child.before
     assert synapse("job", "status", job_id).stdout == "RUNNING\n"
     release.touch()

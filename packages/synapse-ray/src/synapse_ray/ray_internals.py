@@ -52,15 +52,14 @@ _ANSWER_SECONDS = 10.0
 def without_uv_run_environment() -> Iterator[None]:
     """Keep ``ray.init`` from shipping the folder and the environment of a process that ``uv run`` has started.
 
-    What workers get is said by the executors' arguments. Ray reads the variable when it is imported, which may
-    be long past; whoever has set it wants what it says.
+    What workers get is said by the executors' arguments. Whoever has set the variable wants what it says; Ray itself
+    reads it when it is imported, which may be long past.
     """
     from ray._private import ray_constants
 
     name = "RAY_ENABLE_UV_RUN_RUNTIME_ENV"
     before = getattr(ray_constants, name, False)
-    if name not in os.environ:
-        setattr(ray_constants, name, False)
+    setattr(ray_constants, name, ray_constants.env_bool(name, False))  # type: ignore[attr-defined,no-untyped-call]
     try:
         yield
     finally:

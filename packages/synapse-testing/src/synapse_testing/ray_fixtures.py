@@ -25,6 +25,11 @@ __all__ = ["RunScript", "connected_ray", "ray_cluster", "ray_environment", "run_
 RunScript = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
+def pytest_configure() -> None:
+    """Keep Ray from making workers by `uv run` where pytest was started by it; Ray looks only when it is imported."""
+    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"
+
+
 @pytest.fixture(scope="session")
 def ray_cluster() -> Iterator[RayCluster]:
     """Give the session's cluster: 8 logical CPUs, 2 logical GPUs, 32 GiB of logical memory."""
