@@ -194,7 +194,9 @@ def _connect(wanted: ClusterAddress, start: bool) -> Connection:
     if wanted.kind != "auto":
         return _init(wanted)
     try:
-        return _init(wanted)
+        found = _init(wanted)
+        sys.stderr.write(f"using the Ray cluster at {found.address}\n")  # which nobody has named
+        return found
     except BackendUnreachableError as error:
         if not found_no_cluster(error):
             raise

@@ -96,6 +96,8 @@ class CallReports:
             return
         try:
             relay(report, self._open_sink())
+        except BrokenPipeError:  # whoever read it has read enough, as `head` does
+            return
         except Exception:  # reporting never kills an action
             if not self._complained:
                 self._complained = True

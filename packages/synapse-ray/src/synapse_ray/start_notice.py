@@ -63,7 +63,7 @@ def notice_text(count: int, resources: Mapping[str, Any], free: Mapping[str, flo
     why = (
         "They start when other work on the cluster ends; `ray status` shows it"
         if lacks
-        else "Their environment is being made, or no single node has all of that free"
+        else "The environment is being made, or the nodes have that only together"
     )
     who = "1 actor has" if count == 1 else f"{count} actors have"
     each = "it asks" if count == 1 else "each asks"

@@ -54,7 +54,10 @@ def translated(error: BaseException, doing: str, *, address: str | None = None) 
     if isinstance(error, ray_errors.RayActorError) and (missing := missing_package(text)) is not None:
         return BackendError(f"{doing}: {missing}")
     if isinstance(error, ray_errors.RuntimeEnvSetupError):
-        return BackendError(f"{doing}: the environment could not be made on the node:\n{last_lines(text)}")
+        return BackendError(
+            f"{doing}: the environment could not be made on the node. Mend requirements.txt, wheels or runtime_env. "
+            f"The installer said:\n{last_lines(text)}"
+        )
     if isinstance(error, (ray_errors.ActorUnschedulableError, ray_errors.TaskUnschedulableError)):
         return BackendError(f"{doing}: no node can ever run it: {_first_line(text)}")
     if isinstance(error, ray_errors.GetTimeoutError):

@@ -158,8 +158,7 @@ def _refused(answer: Answer, job_id: str) -> BackendError:
 
 def _taken(job_id: str) -> JobExistsError:
     return JobExistsError(
-        f"job {job_id!r} exists on the cluster, and was left alone. Take another id, or delete({job_id!r}) it first "
-        "if it has ended",
+        f"job {job_id!r} exists; it was left alone. Choose another id, or `delete` that job once it has ended",
         details={"job_id": job_id},
     )
 
