@@ -152,3 +152,33 @@ def test_the_command_line_ends_with_the_code_for_not_authorised(guarded: RayClus
         assert "Traceback" not in err
         if "--json" in command:
             assert json.loads(out)["error"]["type"] == "AuthenticationError"
+
+
+FOUND = """
+import sys
+from synapse_ray import RayActorExecutor, connection
+
+connection.running_cluster = lambda: sys.argv[1]  # as if it were the only one of this machine
+print("found", RayActorExecutor().execute("synapse_testing.actions:adds", {"left": 40, "right": 2}))
+"""
+
+
+@pytest.mark.parametrize("wants", ["disabled", "token"])
+def test_a_token_in_the_home_folder_does_no_harm_where_a_cluster_is_found(
+    wants: str, guarded: RayCluster, ray_cluster: RayCluster, tmp_path: Path
+) -> None:
+    cluster = guarded if wants == "token" else ray_cluster
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text(Path(guarded.environment["RAY_AUTH_TOKEN_PATH"]).read_text())
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", FOUND, cluster.address],
+        env={**environ, "HOME": str(tmp_path), "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert done.stdout == "found 42\n", done.stderr
+    assert f"using the Ray cluster at {cluster.address}" in done.stderr

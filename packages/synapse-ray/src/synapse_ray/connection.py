@@ -213,6 +213,7 @@ def _connect(wanted: ClusterAddress, start: bool) -> Connection:
 def _init(wanted: ClusterAddress) -> Connection:
     refuse_missing_token(wanted.text if wanted.kind in ("direct", "client") else None)
     _knock(wanted)
+    address = _auto_address() if wanted.kind == "auto" else wanted.text
     hide_command_line()
     options: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": "ERROR"}
     if wanted.kind == "local":
@@ -221,7 +222,7 @@ def _init(wanted: ClusterAddress) -> Connection:
     for attempt in range(1, attempts + 1):
         try:
             with without_uv_run_environment():
-                ray.init(address=wanted.text, **options)
+                ray.init(address=address, **options)
             return _describe(is_ours=True, is_private=wanted.kind == "local")
         except Exception as error:
             with contextlib.suppress(Exception):
@@ -231,6 +232,24 @@ def _init(wanted: ClusterAddress) -> Connection:
                 raise problem from error
             time.sleep(attempt)  # a client's proxy on a busy head may not be there the first time
     raise AssertionError("unreachable")
+
+
+def _auto_address() -> str:
+    """Return what Ray is to be given for ``auto``: the address of the cluster, unless that wants a token.
+
+    Given ``auto`` itself, Ray turns token authentication on where a token lies in the home folder. If the cluster has
+    it off, that costs each actor its life at once, without a word why [tried, 2.60].
+    """
+    address = running_cluster()
+    if address is None:
+        return "auto"
+    try:
+        cluster_id_at(address)
+    except AuthenticationError:
+        return "auto"
+    except Exception:  # Ray finds out what is wrong
+        pass
+    return address
 
 
 def _knock(wanted: ClusterAddress) -> None:
