@@ -207,7 +207,8 @@ class TestStartingACluster:
         def open_connection(address: str) -> Any:
             asked.append(address)
             if address == "auto":
-                raise BackendUnreachableError("no Ray cluster is running here")
+                none = ConnectionError("Could not find any running Ray instance.")  # as Ray says it
+                raise BackendUnreachableError("no Ray cluster is running here") from none
             return opened(address)
 
         monkeypatch.delenv("RAY_ADDRESS")
