@@ -351,6 +351,7 @@ def test_ctrl_c_detaches_and_the_job_goes_on(
 # -- synapse job --------------------------------------------------------------------------------
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("mode", JOB_MODES)
 def test_a_finished_job_is_found_by_its_id_alone(mode: str, synapse: Any, submitted: Any) -> None:
     job_id = submitted(mode, "reports")
@@ -439,6 +440,7 @@ def test_ctrl_c_ends_the_following_of_logs_and_not_the_job(
     release.touch()
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("mode", JOB_MODES)
 def test_a_running_job_is_cancelled(mode: str, synapse: Any, submitted: Any, tmp_path: Path) -> None:
     job_id = submitted(mode, "waits", {"started": str(tmp_path / "started"), "release": str(tmp_path / "never")})

@@ -65,6 +65,7 @@ def prints_and_returns(params: dict[str, Any], ctx: Any) -> bytes:
     return bytes([params["n"] % 256]) * params["size"]
 
 
+@pytest.mark.campaign  # `tests/kills` has some of these in every run
 @pytest.mark.timeout(600)
 def test_a_keeper_killed_at_random_instants_loses_nothing(
     executor: RayJobExecutor, ray_cluster: RayCluster, capsys: pytest.CaptureFixture[str]

@@ -94,6 +94,7 @@ def test_a_head_that_ends_is_told_with_the_end_of_its_log() -> None:
     assert refused.nodes == []
 
 
+@pytest.mark.campaign
 def test_with_a_token_a_stranger_is_refused_and_stopping_leaves_nothing() -> None:
     with RayCluster(auth="token") as cluster:
         head, folder, url = cluster.head, cluster.session_dir.parent, cluster.dashboard_url
