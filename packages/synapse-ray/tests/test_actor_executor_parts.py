@@ -66,7 +66,9 @@ def test_an_actor_that_a_waiter_got_and_died_with_goes_to_the_next(monkeypatch: 
         await lender.give_back("pool", number, lease, dead=False)
         await asyncio.wait_for(second, 5)  # and this one dies: it never gives the actor back
         actor.is_idle.set()
-        await asyncio.wait_for(third, 5)
+        given: Any = await asyncio.wait_for(third, 5)
+        assert given[0] == number
+        assert given[1] != lease
 
     asyncio.run(scenario())
 

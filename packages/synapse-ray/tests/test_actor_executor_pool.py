@@ -79,6 +79,7 @@ def test_an_exception_leaves_the_actor_warm(make_executor: MakeExecutor) -> None
 def test_the_constructor_does_no_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("RAY_ADDRESS", "127.0.0.9:1")
     executor = RayActorExecutor(num_actors=7, num_gpus=100)
+    assert executor._use is None  # no pool, and so no connection
     executor.shutdown()
     executor.shutdown()
 
