@@ -26,7 +26,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         for comparison in _comparisons(wanted, Path(folder)):
             comparisons.append(comparison)
-            print(f"{comparison.name}: {comparison.ratio:.2f}× {comparison.alternative}", file=sys.stderr)
+            print(comparison, file=sys.stderr)
     print(f"Python {platform.python_version()}, medians, ours and the alternative measured in turns.\n")
     print(markdown_table(comparisons))
     return 0 if all(comparison.holds for comparison in comparisons) else 1

@@ -40,6 +40,10 @@ class Comparison:
         """Whether the ratio is within the bound."""
         return self.ratio <= self.bound
 
+    def __str__(self) -> str:
+        ours, theirs = _amount(self.ours, self.unit), _amount(self.theirs, self.unit)
+        return f"{self.name}: {ours}, {self.ratio:.2f}× {self.alternative} ({theirs})"
+
 
 def compare(
     name: str,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -18,8 +19,8 @@ __all__ = [
     "follow_large_log",
     "logs_slowly",
     "measures_memory",
+    "memory_of_jobs",
     "private_memory",
-    "processes_of_jobs",
     "sleeps",
 ]
 
@@ -112,8 +113,8 @@ def _memory(name: str) -> int:
     return next(int(row.split()[1]) for row in rows if row.startswith(f"{name}:"))
 
 
-def processes_of_jobs() -> list[int]:
-    """Return this machine's processes of running Jobs API jobs: each supervisor, and all that it has started."""
+def memory_of_jobs() -> list[float]:
+    """Return the bytes of each process of this machine's Jobs API jobs: each supervisor, and all it has started."""
     parents = {}
     supervisors = set()
     for status in Path("/proc").glob("[0-9]*/status"):
@@ -132,7 +133,11 @@ def processes_of_jobs() -> list[int]:
             pid = parents.get(pid, 0)
         return pid in supervisors
 
-    return [pid for pid in parents if is_of_a_job(pid)]
+    sizes = []
+    for pid in filter(is_of_a_job, parents):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a helper of the driver's that has ended
+            sizes.append(private_memory(pid))
+    return sizes
 
 
 def private_memory(pid: int) -> float:

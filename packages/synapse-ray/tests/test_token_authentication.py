@@ -156,9 +156,10 @@ def test_the_command_line_ends_with_the_code_for_not_authorised(guarded: RayClus
 
 FOUND = """
 import sys
-from synapse_ray import RayActorExecutor, connection
+from ray._private import services
+from synapse_ray import RayActorExecutor
 
-connection.running_cluster = lambda: sys.argv[1]  # as if it were the only one of this machine
+services._find_address_from_flag = lambda flag: {sys.argv[1]}  # as if it were the only one of this machine, for Ray too
 print("found", RayActorExecutor().execute("synapse_testing.actions:adds", {"left": 40, "right": 2}))
 """
 

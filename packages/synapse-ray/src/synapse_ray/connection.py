@@ -212,8 +212,7 @@ def _connect(wanted: ClusterAddress, start: bool) -> Connection:
 
 def _init(wanted: ClusterAddress) -> Connection:
     refuse_missing_token(wanted.text if wanted.kind in ("direct", "client") else None)
-    _knock(wanted)
-    address = _auto_address() if wanted.kind == "auto" else wanted.text
+    address = _address_for_ray(wanted)
     hide_command_line()
     options: dict[str, Any] = {"namespace": NAMESPACE, "log_to_driver": False, "logging_level": "ERROR"}
     if wanted.kind == "local":
@@ -234,29 +233,35 @@ def _init(wanted: ClusterAddress) -> Connection:
     raise AssertionError("unreachable")
 
 
-def _auto_address() -> str:
-    """Return what Ray is to be given for ``auto``: the address of the cluster, unless that wants a token.
+def _address_for_ray(wanted: ClusterAddress) -> str:
+    """Return what Ray is to be given, once somebody has answered there.
 
     Given ``auto`` itself, Ray turns token authentication on where a token lies in the home folder. If the cluster has
-    it off, that costs each actor its life at once, without a word why [tried, 2.60].
+    it off, that costs each actor its life at once, without a word why [tried, 2.60]. So ``auto`` is for a cluster that
+    wants a token only.
+
+    Raises:
+        BackendUnreachableError: Nobody listens there.
+        AuthenticationError: The cluster that was named wants a token.
     """
-    address = running_cluster()
-    if address is None:
-        return "auto"
-    try:
-        cluster_id_at(address)
-    except AuthenticationError:
-        return "auto"
-    except Exception:  # Ray finds out what is wrong
-        pass
+    address = running_cluster() if wanted.kind == "auto" else wanted.text
+    if address is None or wanted.kind == "local":
+        return wanted.text
+    _knock(wanted, address)
+    if wanted.kind != "client":
+        try:
+            cluster_id_at(address)
+        except AuthenticationError:  # what is wrong about a token is said here at once, and by `ray.init` never
+            if wanted.kind == "direct":
+                raise
+            return wanted.text
+        except Exception:  # whatever else it is, Ray names it when it connects
+            return address
     return address
 
 
-def _knock(wanted: ClusterAddress) -> None:
+def _knock(wanted: ClusterAddress, address: str) -> None:
     """Raise where nobody listens, which Ray itself finds out after a minute, with its own talk on stderr."""
-    address = (running_cluster() or "") if wanted.kind == "auto" else wanted.text
-    if wanted.kind == "local" or not address:
-        return
     parts = urlsplit(address if wanted.kind == "client" else f"ray://{address}")
     hosts = [parts.hostname or ""]
     own: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
@@ -278,13 +283,6 @@ def _knock(wanted: ClusterAddress) -> None:
             reason = f"{_FOUND_NONE}: the last one that was started here is gone" if is_gone else forgotten
         cause = ConnectionError(reason)
         raise translated(cause, "connecting", address=address) from cause
-    if wanted.kind == "direct":
-        try:
-            cluster_id_at(wanted.text)
-        except AuthenticationError:  # what is wrong about a token is said here at once, and by `ray.init` never
-            raise
-        except Exception:
-            return
 
 
 def _describe(*, is_ours: bool, is_private: bool = False) -> Connection:
@@ -302,7 +300,7 @@ def _refuse_another(current: Connection, wanted: ClusterAddress) -> None:
             return
         raise _another(current, "a private cluster")
     with contextlib.suppress(Exception):
-        _knock(wanted)
+        _knock(wanted, wanted.text)
         if wanted.kind == "client":
             is_same = is_connected_cluster(wanted.text)
         else:
