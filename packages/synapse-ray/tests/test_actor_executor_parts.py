@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import fields, replace
@@ -21,7 +22,7 @@ from synapse_ray.addresses import ClusterAddress
 from synapse_ray.dispatcher import GONE, REPORTS, Dispatcher, Refusal
 from synapse_ray.event_pump import CallReports, EventPump
 from synapse_ray.mailbox import Mailbox
-from synapse_ray.start_notice import StartNotice, notice_text
+from synapse_ray.start_notice import StartNotice, notice_text, told_while_pending
 from synapse_ray.warm_call import _key_of
 
 
@@ -265,11 +266,43 @@ def test_who_waits_for_actors_reads_how_many_what_they_ask_for_and_what_is_free(
 
 
 def test_nothing_is_said_of_a_short_wait() -> None:
-    import time
-
     notice = StartNotice({})
     assert not notice.due(time.monotonic())
     assert notice.due(time.monotonic() - 11)
+
+
+@pytest.mark.parametrize(("status", "is_told"), [("PENDING", True), ("RUNNING", False)])
+def test_who_follows_a_job_that_does_not_start_is_told(
+    status: str, is_told: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(StartNotice, "patience", 0.0)
+    asked = threading.Event()
+
+    def get_status(job_id: str) -> str:
+        asked.set()
+        return status
+
+    with told_while_pending("j", get_status, ", and more"):
+        assert asked.wait(10)
+        timer = next((thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)), None)
+        if timer is not None:
+            timer.join(10)
+    told = "still waiting: job 'j' has not started. Its environment is being made, or what it asks for is not free"
+    assert capsys.readouterr().err == (f"{told}; `ray status` shows it, and more\n" if is_told else "")
+
+
+def test_nothing_is_asked_of_a_job_that_is_followed_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StartNotice, "patience", 0.05)
+    asked: list[str] = []
+
+    def get_status(job_id: str) -> str:
+        asked.append(job_id)
+        return "PENDING"
+
+    with told_while_pending("j", get_status):
+        pass
+    time.sleep(0.2)
+    assert not asked
 
 
 # -- the connection ----------------------------------------------------------------------------

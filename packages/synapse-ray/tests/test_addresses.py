@@ -36,6 +36,11 @@ def test_auto_means_the_environments_address_where_there_is_one(monkeypatch: pyt
     monkeypatch.setenv("RAY_ADDRESS", "head:6379")
     assert parse_address("auto").text == "head:6379"
     assert parse_address("other:1").text == "other:1"
+    assert str(parse_address("auto")) == "head:6379 (which RAY_ADDRESS names)"
+    assert str(parse_address("head:6379")) == "head:6379"
+    monkeypatch.setenv("RAY_ADDRESS", "head")
+    with pytest.raises(BackendError, match="RAY_ADDRESS='head' is no address"):
+        parse_address("auto")
 
 
 @pytest.mark.parametrize("written", ["head", "head:", "head:port", "ftp://head:1", "ray://", "http://", ":6379", " "])

@@ -77,6 +77,18 @@ def settings(params, ctx):
     return {**found, "gpus": os.environ.get("CUDA_VISIBLE_DEVICES"), "job_id": ctx.job_id, "home": os.getcwd()}
 
 
+class Unsendable:
+    def __init__(self):
+        self.file = open(os.devnull)
+
+    def __repr__(self):
+        return "<unsendable>"
+
+
+def unsendable(params, ctx):
+    return Unsendable()
+
+
 def waits(params, ctx):
     print("it has begun")
     Path(params["started"]).touch()
@@ -120,6 +132,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
           reports: plugin.actions:reports
           fail: plugin.actions:fail
           settings: plugin.actions:settings
+          unsendable: plugin.actions:unsendable
           waits: plugin.actions:waits
         """)
     )
@@ -450,7 +463,33 @@ def test_a_running_job_is_cancelled(mode: str, synapse: Any, submitted: Any, tmp
     assert (done.returncode, done.stdout) == (0, "cancelled\n"), done.stderr
     result = synapse("job", "result", job_id, "--json")
     assert result.returncode == 130
-    assert json.loads(result.stdout)["error"]["type"] == "ExecutionCancelledError"
+    document = json.loads(result.stdout)
+    assert (document["job_id"], document["error"]["type"]) == (job_id, "ExecutionCancelledError")
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("mode", JOB_MODES)
+def test_a_job_is_deleted_once_it_has_ended(mode: str, synapse: Any, submitted: Any, tmp_path: Path) -> None:
+    release = tmp_path / "release"
+    job_id = submitted(mode, "waits", {"started": str(tmp_path / "started"), "release": str(release)})
+    until((tmp_path / "started").exists)
+    early = synapse("job", "delete", job_id)
+    assert (early.returncode, early.stdout) == (1, "")
+    assert f"synapse job cancel {job_id}" in early.stderr
+    release.touch()
+    assert synapse("job", "result", job_id).returncode == 0
+    done = synapse("job", "delete", job_id)
+    assert (done.returncode, done.stdout) == (0, "deleted\n"), done.stderr
+    again = synapse("job", "delete", job_id, "--json")
+    assert (again.returncode, json.loads(again.stdout)["error"]["type"]) == (5, "JobNotFoundError")
+
+
+@pytest.mark.campaign
+@pytest.mark.parametrize("mode", ["local", *MODES])
+def test_a_result_that_cannot_be_sent_is_shown_as_text(mode: str, synapse: Any, shop: Path) -> None:
+    done = synapse("plugin", "run", "unsendable", "--path", str(shop), "--mode", mode)
+    assert (done.returncode, done.stdout) == (0, '"<unsendable>"\n')
+    assert "shown as text" in done.stderr
 
 
 @pytest.mark.parametrize("mode", JOB_MODES)
@@ -492,7 +531,7 @@ def test_no_cluster_at_the_address_says_how_to_start_one(more: list[str], synaps
 @pytest.mark.campaign
 def test_help_names_every_command(synapse: Any) -> None:
     shown = synapse("job", "--help").stdout
-    for command in ("list", "status", "logs", "result", "cancel"):
+    for command in ("list", "status", "logs", "result", "cancel", "delete"):
         assert re.search(rf"^  {command} ", shown, re.MULTILINE)
 
 

@@ -31,6 +31,7 @@ from synapse_core.model.status import JobStatus
 from synapse_core.ports.events import RecordingSink
 from synapse_ray import RayJobExecutor
 from synapse_ray.ray_internals import drop_parcel
+from synapse_ray.start_notice import StartNotice
 from synapse_testing import actions
 from synapse_testing.ray_cluster import RayCluster
 
@@ -228,7 +229,13 @@ class TestStartingACluster:
 
 
 class TestStatus:
-    def test_a_job_that_waits_for_resources_is_pending(self, executor: RayJobExecutor, tmp_path: Path) -> None:
+    def test_a_job_that_waits_for_resources_is_pending(
+        self,
+        executor: RayJobExecutor,
+        tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
         first = RayJobExecutor(num_cpus=8)
         blocking = first.submit(actions.waits_for_file, waiting_params(tmp_path))
         until((tmp_path / "started").exists, "the first to begin")
@@ -236,6 +243,10 @@ class TestStatus:
         assert first.get_status(waiting) == "PENDING"
         with pytest.raises(ExecutionTimeoutError, match="it goes on"):
             first.wait(waiting, 0.2)
+        monkeypatch.setattr(StartNotice, "patience", 0.2)
+        with pytest.raises(ExecutionTimeoutError):
+            first.follow(waiting, 3)
+        assert f"still waiting: job {waiting!r} has not started" in capsys.readouterr().err
         (tmp_path / "release").touch()
         assert first.get_result(waiting, PATIENCE) == 2
         assert first.get_result(blocking, PATIENCE) == 42

@@ -567,7 +567,9 @@ def test_a_token_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 
 @pytest.mark.campaign  # takes a minute
-def test_an_environment_that_cannot_be_made_is_named(ray_cluster: RayCluster) -> None:
+def test_an_environment_that_cannot_be_made_is_named(
+    ray_cluster: RayCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
     executor = RayJobsApiExecutor(
         dashboard_address=ray_cluster.dashboard_url,
         runtime_env={"pip": {"packages": ["no-such-package"], "pip_install_options": ["--no-index"]}},
@@ -578,6 +580,8 @@ def test_an_environment_that_cannot_be_made_is_named(ray_cluster: RayCluster) ->
     secret = f"gcs://{secret_name(str(nonce_of(info.metadata)))}".encode()
     store = control_store(ray_cluster.address)
     assert store.internal_kv_get(secret, None)
+    executor.follow(job_id, PATIENCE)
+    assert "has not started. Its environment is being made, or" in capsys.readouterr().err  # while Ray tries again
     with pytest.raises(
         BackendError, match=r"(?s)environment could not be made.*No matching distribution found for no-such-package"
     ):

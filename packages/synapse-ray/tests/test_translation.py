@@ -70,6 +70,17 @@ def test_a_module_of_the_users_own_is_not_taken_for_one_of_ours() -> None:
     assert type(translated(died, "starting a worker")) is WorkerLostError
 
 
+def test_a_dead_worker_is_told_without_guesses_and_with_where_its_last_words_are() -> None:
+    died = ray_errors.RayActorError("0badc0de")
+    died.error_msg = "The actor is dead because its worker process has died. Some common causes include: (1) this"
+    shown = str(translated(died, "working"))
+    assert "its worker process has died. Whether" in shown
+    assert "common causes" not in shown
+    assert "`ray logs actor --id 0badc0de` shows what it printed last" in shown
+    died.error_msg = "The actor died because its node has died. Node Id: f00"
+    assert "ray logs" not in str(translated(died, "working"))
+
+
 def test_an_error_of_ours_stays_as_it_is() -> None:
     error = BackendError("as it is")
     assert translated(error, "anything") is error

@@ -27,8 +27,11 @@ __all__ = [
     "print_error",
     "print_json",
     "print_table",
+    "shown_result",
     "talk",
 ]
+
+_OF_STAND_IN = {"type_name", "repr", "why"}  # the fields of what an outcome holds for such a result
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -82,6 +85,16 @@ def print_json(document: Any) -> None:
     print_data(text)
     for problem in problems:
         talk(f"note: the output has no JSON form and is shown as text: {problem}")
+
+
+def shown_result(result: Any) -> Any:
+    """Return what is printed of a result: where it could not leave its worker, its text, and stderr says why."""
+    from synapse_core.model.tagged import PlainData
+
+    if isinstance(result, PlainData) and result.keys() >= _OF_STAND_IN:
+        talk(f"note: the result did not come back, and is shown as text: {result['why']}")
+        return result["repr"]
+    return result
 
 
 def _as_json(value: Any, indent: str = "") -> str:

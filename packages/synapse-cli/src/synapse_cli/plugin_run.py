@@ -25,6 +25,7 @@ from synapse_cli.kit import (
     print_data,
     print_error,
     print_json,
+    shown_result,
     talk,
 )
 from synapse_cli.modes import choose_mode, executor_arguments
@@ -238,11 +239,11 @@ def _print_result(document: dict[str, Any], as_json: bool) -> None:
     result = document["result"]
     try:
         if as_json:
-            print_json(document)
+            print_json({**document, "result": shown_result(result)})
         elif isinstance(result, str):
             print_data(result)
         elif result is not None:
-            print_json(result)
+            print_json(shown_result(result))
     except OSError:  # a full disk is no property of the result
         raise
     except Exception as error:  # the text of a user's class may fail in any way; the action has succeeded

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from urllib.parse import urlsplit
 
@@ -25,11 +25,16 @@ class ClusterAddress:
             cluster's control store, ``client`` is Ray's client protocol, ``http`` a dashboard.
         text: The address as Ray takes it.
         host: The host, where it names one.
+        is_from_environment: Whether ``RAY_ADDRESS`` names it, and not the caller.
     """
 
     kind: Literal["auto", "local", "direct", "client", "http"]
     text: str
     host: str | None = None
+    is_from_environment: bool = field(default=False, compare=False)
+
+    def __str__(self) -> str:
+        return f"{self.text} (which RAY_ADDRESS names)" if self.is_from_environment else self.text
 
 
 def parse_address(address: str | None) -> ClusterAddress:
@@ -39,8 +44,13 @@ def parse_address(address: str | None) -> ClusterAddress:
         BackendError: It has none of the known forms.
     """
     text = (address or "auto").strip()
-    if text == "auto" and (given := os.environ.get("RAY_ADDRESS", "").strip()) and given != "auto":
-        text = given
+    given = os.environ.get("RAY_ADDRESS", "").strip()
+    if text == "auto" and given not in ("", "auto"):
+        return replace(_parsed(given, f"RAY_ADDRESS={given!r}"), is_from_environment=True)
+    return _parsed(text, repr(text))
+
+
+def _parsed(text: str, shown: str) -> ClusterAddress:
     if text in ("auto", "local"):
         return ClusterAddress("auto" if text == "auto" else "local", text)
     scheme, separator, _ = text.partition("://")
@@ -53,7 +63,7 @@ def parse_address(address: str | None) -> ClusterAddress:
         host, colon, port = _split(text)
         if host and colon and port.isdigit():
             return ClusterAddress("direct", text, host)
-    raise BackendError(f"{text!r} is no address of a Ray cluster. Known forms: {_FORMS}")
+    raise BackendError(f"{shown} is no address of a Ray cluster. Known forms: {_FORMS}")
 
 
 def _split(text: str) -> tuple[str, str, str]:

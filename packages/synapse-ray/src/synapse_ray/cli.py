@@ -1,4 +1,4 @@
-"""`synapse job`: follow, read and stop jobs on Ray, by nothing but their id."""
+"""`synapse job`: follow, read, stop and forget jobs on Ray, by nothing but their id."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from synapse_cli.kit import (
     print_error,
     print_json,
     print_table,
+    shown_result,
     talk,
 )
 from synapse_core.errors import BackendError, BackendUnreachableError, JobNotFoundError, PluginError
@@ -36,7 +37,7 @@ _MODES = ("job", "ray-job")
 
 @click.group()
 def job() -> None:
-    """Follow, read and stop jobs on Ray.
+    """Follow, read, stop and forget jobs on Ray.
 
     A job is asked for by its id alone, from any process; both kinds are looked through, those of mode `job`
     (Ray's Jobs API) first, then those of mode `ray-job`.
@@ -115,13 +116,14 @@ def _left_alone(job_id: str) -> Iterator[None]:
 
 
 @contextmanager
-def _reported(as_json: bool) -> Iterator[None]:
+def _reported(as_json: bool, job_id: str | None = None) -> Iterator[None]:
     try:
         yield
     except PluginError as error:
         print_error(error)
         if as_json:
-            print_json({"status": "failed", "error": error_document(error)})
+            job = {} if job_id is None else {"job_id": job_id}
+            print_json({**job, "status": "failed", "error": error_document(error)})
         sys.exit(exit_code_of(error))
 
 
@@ -160,7 +162,7 @@ def list_jobs(ray_address: str, mode: str | None, as_json: bool) -> None:
 @json_option
 def status(job_id: str, ray_address: str, mode: str | None, as_json: bool) -> None:
     """Print the status of JOB: PENDING, RUNNING, SUCCEEDED, FAILED or STOPPED."""
-    with _reported(as_json), _executor_of(job_id, ray_address, mode) as executor:
+    with _reported(as_json, job_id), _executor_of(job_id, ray_address, mode) as executor:
         found = executor.get_status(job_id)
         print_json({"job_id": job_id, "status": str(found)}) if as_json else print_data(str(found))
 
@@ -198,17 +200,16 @@ def result(
     job_id: str, timeout: float | None, storage: str | None, ray_address: str, mode: str | None, as_json: bool
 ) -> None:
     """Wait for JOB and print its result."""
-    if storage is not None and mode == "ray-job":
-        raise click.UsageError("--storage is for jobs of mode 'job'; those of mode 'ray-job' leave nothing there")
-    with _reported(as_json), _executor_of(job_id, ray_address, mode, storage) as executor:
+    _refuse_storage(storage, mode)
+    with _reported(as_json, job_id), _executor_of(job_id, ray_address, mode, storage) as executor:
         with _left_alone(job_id):
             value = executor.get_result(job_id, timeout)
         if as_json:
-            print_json({"job_id": job_id, "status": "succeeded", "result": value})
+            print_json({"job_id": job_id, "status": "succeeded", "result": shown_result(value)})
         elif isinstance(value, str):
             print_data(value)
         elif value is not None:
-            print_json(value)
+            print_json(shown_result(value))
 
 
 @job.command()
@@ -217,12 +218,30 @@ def result(
 @json_option
 def cancel(job_id: str, ray_address: str, mode: str | None, as_json: bool) -> None:
     """Stop JOB, and whatever works for it."""
-    with _reported(as_json), _executor_of(job_id, ray_address, mode) as executor:
+    with _reported(as_json, job_id), _executor_of(job_id, ray_address, mode) as executor:
         stopped = executor.cancel(job_id)
         if as_json:
             print_json({"job_id": job_id, "cancelled": stopped})
         else:
             print_data("cancelled" if stopped else "it had already ended")
+
+
+@job.command()
+@click.argument("job_id", metavar="JOB")
+@click.option("--storage", metavar="URL", help="Where a job of mode `job` has left its result, which is deleted too.")
+@_where
+@json_option
+def delete(job_id: str, storage: str | None, ray_address: str, mode: str | None, as_json: bool) -> None:
+    """Forget JOB, which has ended, and its result; its id is free again."""
+    _refuse_storage(storage, mode)
+    with _reported(as_json, job_id), _executor_of(job_id, ray_address, mode, storage) as executor:
+        executor.delete(job_id)
+        print_json({"job_id": job_id, "deleted": True}) if as_json else print_data("deleted")
+
+
+def _refuse_storage(storage: str | None, mode: str | None) -> None:
+    if storage is not None and mode == "ray-job":
+        raise click.UsageError("--storage is for jobs of mode 'job'; those of mode 'ray-job' leave nothing there")
 
 
 def _clock(moment: float | None) -> str:

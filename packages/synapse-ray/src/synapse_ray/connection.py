@@ -226,7 +226,7 @@ def _init(wanted: ClusterAddress) -> Connection:
         except Exception as error:
             with contextlib.suppress(Exception):
                 ray.shutdown()  # a half-made connection would be found by the next one
-            problem = translated(error, "connecting", address=None if wanted.kind == "auto" else wanted.text)
+            problem = translated(error, "connecting", address=None if wanted.kind == "auto" else str(wanted))
             if attempt == attempts or not isinstance(problem, BackendUnreachableError):
                 raise problem from error
             time.sleep(attempt)  # a client's proxy on a busy head may not be there the first time
@@ -282,7 +282,7 @@ def _knock(wanted: ClusterAddress, address: str) -> None:
             forgotten = f"{reason}. It is the last one that was used here; `ray stop` forgets it"
             reason = f"{_FOUND_NONE}: the last one that was started here is gone" if is_gone else forgotten
         cause = ConnectionError(reason)
-        raise translated(cause, "connecting", address=address) from cause
+        raise translated(cause, "connecting", address=address if wanted.kind == "auto" else str(wanted)) from cause
 
 
 def _describe(*, is_ours: bool, is_private: bool = False) -> Connection:
@@ -307,7 +307,7 @@ def _refuse_another(current: Connection, wanted: ClusterAddress) -> None:
             is_same = cluster_id_at(wanted.text) == current.cluster_id
         if is_same:
             return
-    raise _another(current, wanted.text)
+    raise _another(current, str(wanted))
 
 
 def _another(current: Connection, wanted: str) -> BackendError:

@@ -26,6 +26,7 @@ from synapse_ray.keeper.records import Outcome
 from synapse_ray.names import check_job_id
 from synapse_ray.placement import refuse_impossible
 from synapse_ray.shipping import Shipments, upload
+from synapse_ray.start_notice import told_while_pending
 from synapse_ray.translation import translated
 
 if TYPE_CHECKING:
@@ -159,8 +160,10 @@ class RayJobExecutor(JobQuestions, BaseRayExecutor):
             ExecutionTimeoutError: `timeout` seconds have passed; the job goes on.
             JobNotFoundError: There is no such job.
         """
+        keeper = self._keeper()
         try:
-            relay_reports(self._keeper(), job_id, self._open_sink, timeout)
+            with told_while_pending(job_id, keeper.status):
+                relay_reports(keeper, job_id, self._open_sink, timeout)
         finally:
             self._end_progress(job_id)
 

@@ -9,8 +9,9 @@ from typing import Any
 
 import ray
 
-from synapse_core.errors import BackendError, JobExistsError, PluginError
+from synapse_core.errors import BackendError, PluginError
 from synapse_ray.action_spec import MOST_RETRIES
+from synapse_ray.job_errors import id_is_taken
 from synapse_ray.job_worker import JobWork, JobWorker
 from synapse_ray.keeper.answers import open_outcome
 from synapse_ray.keeper.client import KeeperClient, submitter
@@ -44,10 +45,10 @@ def launch(
         if parcel:
             # Before the id is taken: from then on the keeper waits for the worker, and not for as long as this takes.
             if not keeper.expect(job_id, nonce, parcel):
-                raise _taken(job_id)
+                raise id_is_taken(job_id)
             put_parcel(parcel, content)
         if not keeper.take(job_id, nonce, About(work.spec.name, keep_for, submitter(), parcel)):
-            raise _taken(job_id)
+            raise id_is_taken(job_id)
         worker = _make_worker(work, shipped, job_id, nonce, resources, parcel or content, len(content))
         watched = keeper.watch(job_id, nonce, work.spec.name, worker)
         _await_acceptance(worker, job_id)
@@ -70,13 +71,6 @@ def _undo(keeper: KeeperClient, job_id: str, nonce: str, worker: Any, parcel: st
     if parcel:
         with contextlib.suppress(Exception):
             drop_parcel(parcel)
-
-
-def _taken(job_id: str) -> JobExistsError:
-    return JobExistsError(
-        f"job {job_id!r} exists; it was left alone. Choose another id, or `delete` that job once it has ended",
-        details={"job_id": job_id},
-    )
 
 
 def _make_worker(

@@ -6,8 +6,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
-from synapse_core.errors import ExecutionError
 from synapse_core.model.status import JobStatus
+from synapse_ray.job_errors import has_not_ended
 from synapse_ray.job_info import JobInfo
 from synapse_ray.keeper.answers import ended_outcome, log_lines, open_outcome, unknown_job
 from synapse_ray.keeper.client import KeeperClient
@@ -101,11 +101,7 @@ class JobQuestions(ABC):
         if found is None:
             raise unknown_job(job_id)
         if found and not JobStatus(found).is_terminal():
-            raise ExecutionError(
-                f"job {job_id!r} is {found}; only a job that has ended can be deleted. Stop it with cancel() "
-                f"(`synapse job cancel {job_id}`)",
-                details={"job_id": job_id},
-            )
+            raise has_not_ended(job_id, found)
         return True
 
     def jobs(self, limit: int = 1000) -> list[JobInfo]:

@@ -29,6 +29,8 @@ _CODE = re.compile(r"^    ")
 _WANTS_TOKEN = re.compile(r"(?i)authentication token|InvalidAuthToken|Unauthenticated:")
 _AUTHENTICATION_ERRORS = getattr(ray_errors, "AuthenticationError", ())  # Ray has it from 2.52 on
 _OUT_OF_MEMORY = ray_errors.OutOfMemoryError.__name__
+_GUESSES = "Some common causes include:"  # after which Ray lists what it may have been
+_NODE_DIED = "its node has died"
 _LOW_ON_MEMORY = "running low on memory"
 # Where Ray raises a RuntimeError for it.
 _NO_CONNECTION = re.compile(
@@ -75,7 +77,7 @@ def translated(error: BaseException, doing: str, *, address: str | None = None) 
             ray_errors.LocalRayletDiedError,
         ),
     ):
-        return worker_lost(doing, text, original_type=type(error).__name__)
+        return worker_lost(doing, text, original_type=type(error).__name__, actor_id=getattr(error, "actor_id", None))
     if "Version mismatch" in text:
         return BackendError(f"{doing}: {_one_line(text)}. Install the same Ray and Python minor version on both sides")
     if isinstance(error, (ConnectionError, ray_errors.RpcError)) or _NO_CONNECTION.search(text):
@@ -88,13 +90,16 @@ def is_out_of_memory(reason: str) -> bool:
     return _LOW_ON_MEMORY in reason
 
 
-def worker_lost(doing: str, reason: str, *, original_type: str | None = None) -> WorkerLostError:
+def worker_lost(
+    doing: str, reason: str, *, original_type: str | None = None, actor_id: str | None = None
+) -> WorkerLostError:
     """Return the error for a worker that died.
 
     Args:
         doing: What it was doing, as a participle.
         reason: What Ray says of its death.
         original_type: Name of Ray's exception, where there was one.
+        actor_id: Ray's id of the actor, where it has run.
     """
     if is_out_of_memory(reason) or original_type == _OUT_OF_MEMORY:
         line = next((line.strip() for line in reason.splitlines() if _LOW_ON_MEMORY in line), _first_line(reason))
@@ -103,9 +108,12 @@ def worker_lost(doing: str, reason: str, *, original_type: str | None = None) ->
             f"or run fewer at a time. Ray says: {line}",
             original_type=_OUT_OF_MEMORY,
         )
+    # What it printed last was on its way here; its node has it, as long as there is that node.
+    has_log = actor_id is not None and _NODE_DIED not in reason
+    last = f"`ray logs actor --id {actor_id}` shows what it printed last. " if has_log else ""
     return WorkerLostError(
         f"{doing}: the worker died before it had answered: {_reason(reason)}. Whether it had finished is not known. "
-        "An action that may be run again can say so with idempotent = True",
+        f"{last}An action that may be run again can say so with idempotent = True",
         original_type=original_type,
     )
 
@@ -146,7 +154,8 @@ def _reason(text: str) -> str:
     for mark in ("The actor died because", "Worker exit detail:", "The actor is dead because", "error_message:"):
         if mark in text:
             found = text[text.index(mark) :].partition("\n")[0]
-            return found.removeprefix("error_message:").strip().rstrip(".")
+            found = found.removeprefix("error_message:").partition(_GUESSES)[0]
+            return found.strip().rstrip(".")
     return _first_line(text).rstrip(".")
 
 

@@ -67,7 +67,7 @@ def find_dashboard(dashboard_address: str | None, ray_address: str) -> str:
 def _named(address: ClusterAddress) -> str:
     if address.kind == "local":
         raise private_cluster()
-    return dashboard_url(address) or _ask(address.text)
+    return dashboard_url(address) or _ask(address.text, shown=str(address))
 
 
 def _connected_ray() -> Any:
@@ -126,11 +126,12 @@ def _address_of(ray: Any) -> str:
         return "of its ray.init()"
 
 
-def _ask(cluster: str, *, where_gone: str | None = None) -> str:
+def _ask(cluster: str, *, shown: str | None = None, where_gone: str | None = None) -> str:
     """Ask a cluster's control store for its dashboard.
 
     Args:
         cluster: ``HOST:PORT``.
+        shown: The same for people.
         where_gone: What to return where nobody listens there any more; its address still lies about.
     """
     try:
@@ -141,12 +142,12 @@ def _ask(cluster: str, *, where_gone: str | None = None) -> str:
         if where_gone is not None and isinstance(error, OSError):
             return where_gone
         raise BackendUnreachableError(
-            f"no Ray cluster answers at {cluster}: {safe_str(error)}. Start one with `ray start --head`, or name its "
-            "dashboard with dashboard_address='http://HOST:8265' (--ray-address)"
+            f"no Ray cluster answers at {shown or cluster}: {safe_str(error)}. Start one with `ray start --head`, or "
+            "name its dashboard with dashboard_address='http://HOST:8265' (--ray-address)"
         ) from error
     if found is None:
         raise BackendUnreachableError(
-            f"the Ray cluster at {cluster} has no dashboard, which the Jobs API needs. Start it with "
+            f"the Ray cluster at {shown or cluster} has no dashboard, which the Jobs API needs. Start it with "
             "`ray start --head --include-dashboard=true` and ray[default] installed, or use mode 'ray-job'"
         )
     return found

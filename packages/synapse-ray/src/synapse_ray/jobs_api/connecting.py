@@ -26,6 +26,8 @@ def connect(dashboard_address: str | None, ray_address: str, *, start: bool) -> 
     except BackendError as error:
         is_nobody = isinstance(error, BackendUnreachableError)
         if is_named(dashboard_address, ray_address) or isinstance(error, AuthenticationError):
+            if is_nobody and (origin := _origin(dashboard_address, ray_address, str(error))):
+                raise BackendUnreachableError(f"{error}. {origin}") from error
             raise
         if not start and is_nobody:
             hint = "or let this call start one: start_ray=True (--start-ray)"
@@ -35,6 +37,18 @@ def connect(dashboard_address: str | None, ray_address: str, *, start: bool) -> 
     from synapse_ray.starting import start_head
 
     return _answering(None, start_head())
+
+
+def _origin(dashboard_address: str | None, ray_address: str, said: str) -> str:
+    """Return where a dashboard's address comes from that nobody has written so."""
+    if (dashboard_address or "auto").strip() not in ("", "auto"):
+        return ""
+    wanted = parse_address(ray_address)
+    if wanted.kind == "auto":
+        return "RAY_API_SERVER_ADDRESS names that one"
+    if str(wanted) in said or (wanted.kind == "http" and not wanted.is_from_environment):
+        return ""
+    return f"That dashboard is where {wanted} leads to"
 
 
 def _answering(dashboard_address: str | None, ray_address: str) -> Dashboard:

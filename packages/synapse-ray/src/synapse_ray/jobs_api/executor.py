@@ -26,6 +26,7 @@ from synapse_ray.jobs_api.waiting import follow_to_end
 from synapse_ray.jobs_api.work import JobWork, refuse_pickles
 from synapse_ray.names import check_job_id
 from synapse_ray.shipping import Shipments
+from synapse_ray.start_notice import told_while_pending
 
 if TYPE_CHECKING:
     from synapse_core.ports.events import EventSink
@@ -217,8 +218,10 @@ class RayJobsApiExecutor(HttpJobQuestions, BaseRayExecutor):
     # -- within -----------------------------------------------------------------------------
 
     def _follow(self, job_id: str, timeout: float | None) -> JobDetails:
+        installer = f", and `synapse job logs -f {job_id}` what the installer says"
         try:
-            return follow_to_end(self._dashboard, job_id, self._open_sink(), timeout)
+            with told_while_pending(job_id, self.get_status, installer):
+                return follow_to_end(self._dashboard, job_id, self._open_sink(), timeout)
         finally:
             self._end_progress(job_id)
 

@@ -11,6 +11,7 @@ from typing import Any
 from synapse_core.errors import BackendUnreachableError, ExecutionError, JobNotFoundError
 from synapse_core.model.status import JobStatus
 from synapse_core.model.type_names import loaded_type
+from synapse_ray.job_errors import has_not_ended
 from synapse_ray.job_info import JobInfo
 from synapse_ray.jobs_api import rest_paths
 from synapse_ray.jobs_api.answers import JobDetails, failed, jobs_of
@@ -198,11 +199,7 @@ class HttpJobQuestions(ABC):
         """
         info = self._known(job_id)
         if not info.has_ended():
-            raise ExecutionError(
-                f"job {job_id!r} is {info.status}; only a job that has ended can be deleted. Stop it with cancel() "
-                f"(`synapse job cancel {job_id}`)",
-                details={"job_id": job_id},
-            )
+            raise has_not_ended(job_id, info.status)
         nonce = nonce_of(info.metadata)
         if nonce is not None and info.status != JobStatus.SUCCEEDED:
             discard_secret(self._dashboard, nonce)

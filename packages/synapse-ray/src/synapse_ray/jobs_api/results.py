@@ -23,7 +23,7 @@ from synapse_core.model.type_names import loaded_type
 from synapse_ray.jobs_api import rest_paths
 from synapse_ray.jobs_api.answers import JobDetails
 from synapse_ray.jobs_api.dashboard import Dashboard
-from synapse_ray.jobs_api.entrypoint import nonce_of, side_folder
+from synapse_ray.jobs_api.entrypoint import entrypoint, nonce_of, side_folder
 from synapse_ray.jobs_api.patience import Failures, patiently
 from synapse_ray.jobs_api.result_files import BrokenFileError, Opened, open_file
 from synapse_ray.jobs_api.submission import discard_secret
@@ -33,6 +33,7 @@ from synapse_ray.translation import is_out_of_memory, last_lines, worker_lost
 __all__ = ["error_of", "read_durability", "read_result", "stored_name", "stored_result"]
 
 _PAUSES = (0.1, 0.5, 2.0)
+_ENTRYPOINT_LINE = "Running entrypoint for job "  # which Ray writes into the log
 _NO_PIP = "\nThe Python of that node has no pip, as `uv venv` leaves it: run `uv pip install pip` there"
 
 
@@ -87,7 +88,7 @@ def error_of(job_id: str, info: JobDetails) -> PluginError:
     if info.status == JobStatus.STOPPED:
         return _stopped(job_id)
     details = {"job_id": job_id}
-    last = last_lines(info.message) or "  (it gave no reason)"
+    last = last_lines(_without_entrypoint(info)) or "  (it gave no reason)"
     if "runtime_env setup failed" in info.message or info.error_type == "RUNTIME_ENV_SETUP_FAILURE":
         hint = _NO_PIP if "No module named pip" in info.message else ""
         return BackendError(f"job {job_id!r} never began: its environment could not be made on the node:\n{last}{hint}")
@@ -100,6 +101,13 @@ def error_of(job_id: str, info: JobDetails) -> PluginError:
         lost.details.update(details)
         return lost
     return WorkerLostError(f"job {job_id!r} died without an answer; it ended with:\n{last}", details=details)
+
+
+def _without_entrypoint(info: JobDetails) -> str:
+    """Return what the cluster says about a job that has ended, without the shell's part in it."""
+    nonce = nonce_of(info.metadata)
+    text = info.message if nonce is None else info.message.replace(entrypoint(nonce), "")
+    return "\n".join(line for line in text.splitlines() if not line.startswith(_ENTRYPOINT_LINE))
 
 
 def read_durability(dashboard: Dashboard, info: JobDetails) -> str | None:

@@ -12,7 +12,8 @@ from typing import Any
 
 from packaging.version import Version
 
-from synapse_core.errors import BackendError, BackendUnreachableError, JobExistsError
+from synapse_core.errors import BackendError, BackendUnreachableError
+from synapse_ray.job_errors import id_is_taken
 from synapse_ray.jobs_api import rest_paths
 from synapse_ray.jobs_api.answers import Answer, LostAnswerError, failed, may_grow
 from synapse_ray.jobs_api.dashboard import Dashboard
@@ -51,7 +52,7 @@ def submit(dashboard: Dashboard, work: JobWork, shipped: Shipped, resources: Map
         BackendError: The cluster did not take it.
     """
     if dashboard.job(work.job_id) is not None:
-        raise _taken(work.job_id)
+        raise id_is_taken(work.job_id)
     if any(resources.values()):
         nodes = [node.resources for node in dashboard.nodes() if node.is_alive]
         refuse_unplaceable(resources, nodes, lambda: may_grow(dashboard.ask(rest_paths.cluster_status())))
@@ -129,7 +130,7 @@ def _post(dashboard: Dashboard, job_id: str, body: dict[str, Any], nonce: str) -
             if found is not None:
                 if nonce_of(found.metadata) == nonce:
                     return
-                raise _taken(job_id)
+                raise id_is_taken(job_id)
         if pause is None or getattr(problem, "is_final", False):
             raise problem
         time.sleep(pause)
@@ -154,13 +155,6 @@ def _refused(answer: Answer, job_id: str) -> BackendError:
         )
     problem = failed(answer, f"submitting job {job_id!r}")
     return _FinalError(*problem.args) if answer.status < 500 else problem
-
-
-def _taken(job_id: str) -> JobExistsError:
-    return JobExistsError(
-        f"job {job_id!r} exists; it was left alone. Choose another id, or `delete` that job once it has ended",
-        details={"job_id": job_id},
-    )
 
 
 def _version() -> str:
