@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from synapse_testing.ray_cluster import RayCluster
+from synapse_testing.waiting import until
 
 pytestmark = pytest.mark.campaign
 
@@ -158,14 +159,6 @@ def closing(connected_ray: ModuleType) -> Iterator[Callable[[Any], Any]]:
     yield add
     for executor in made:
         executor.shutdown()
-
-
-def until(condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
-    give_up = time.monotonic() + patience
-    while not (found := condition()):
-        assert time.monotonic() < give_up, f"waited {patience:g} s"
-        time.sleep(0.05)
-    return found
 
 
 def living_actors() -> set[str]:

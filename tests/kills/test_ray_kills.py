@@ -24,7 +24,7 @@ import pytest
 from synapse_core.errors import BackendError, JobNotFoundError, WorkerLostError
 from synapse_core.model.status import JobStatus
 from synapse_testing.ray_cluster import RayCluster, RayNode
-from synapse_testing.ray_processes import poll
+from synapse_testing.waiting import until
 
 pytestmark = [pytest.mark.ray, pytest.mark.kills, pytest.mark.slow]
 
@@ -106,10 +106,6 @@ class Trials:
 
 def work(tmp_path: Path, seconds: float) -> dict[str, Any]:
     return {"pid_file": str(tmp_path / uuid.uuid4().hex), "seconds": seconds, "number": random.randrange(1000)}
-
-
-def until(condition: Callable[[], bool], what: Callable[[], str]) -> None:
-    assert poll(condition, PATIENCE), what()
 
 
 def living_actors() -> list[str]:

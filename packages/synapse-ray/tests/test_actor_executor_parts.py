@@ -24,6 +24,7 @@ from synapse_ray.event_pump import CallReports, EventPump
 from synapse_ray.mailbox import Mailbox
 from synapse_ray.start_notice import StartNotice, notice_text, told_while_pending
 from synapse_ray.warm_call import _key_of
+from synapse_testing.waiting import until
 
 
 def report(number: int) -> dict[str, Any]:
@@ -190,15 +191,6 @@ def pump_of(mail: list[Any], on_gone: Callable[[str, int], None] | None = None) 
     answer.set_result(mail)
     asked = SimpleNamespace(future=lambda: answer)
     return EventPump(SimpleNamespace(take=SimpleNamespace(remote=lambda box, seconds: asked)), on_gone)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    pause = threading.Event()
-    for _ in range(1000):
-        if condition():
-            return
-        pause.wait(0.01)
-    raise AssertionError("it did not happen in time")
 
 
 @pytest.mark.usefixtures("fake_ray")

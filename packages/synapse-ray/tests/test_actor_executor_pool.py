@@ -21,7 +21,7 @@ from synapse_ray import shared_pool
 from synapse_ray.actor_executor import RayActorExecutor
 from synapse_ray.start_notice import StartNotice
 from synapse_testing import actions
-from synapse_testing.waiting import wait_for_file
+from synapse_testing.waiting import until, wait_for_file
 
 pytestmark = [pytest.mark.ray, pytest.mark.usefixtures("connected_ray")]
 
@@ -55,13 +55,6 @@ def living_actors(job_id: str | None = None) -> list[str]:
     mine = job_id or ray.get_runtime_context().get_job_id()
     found = list_actors(filters=[("job_id", "=", mine)], limit=10_000, raise_on_missing_output=False)
     return sorted(actor.class_name for actor in found if actor.state != "DEAD")
-
-
-def until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    give_up = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up, "it did not happen in time"
-        time.sleep(0.05)
 
 
 # -- warm --------------------------------------------------------------------------------------

@@ -13,7 +13,6 @@ import sys
 import tempfile
 import termios
 import textwrap
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -25,6 +24,7 @@ import pytest
 from pexpect import fdpexpect
 
 from synapse_testing.ray_cluster import RayCluster
+from synapse_testing.waiting import until
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -179,14 +179,6 @@ def said(text: str) -> list[str]:
     lines = [line for line in text.splitlines() if not re.match(r"job \S+$|  synapse job ", line)]
     lines = [re.sub(r"^\d\d:\d\d:\d\d ", "", line) for line in lines]
     return [re.sub(r'File ".*?/plugin/actions.py"', 'File "actions.py"', line) for line in lines]
-
-
-def until(condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
-    give_up = time.monotonic() + patience
-    while not (found := condition()):
-        assert time.monotonic() < give_up, f"waited {patience:g} s"
-        time.sleep(0.05)
-    return found
 
 
 @pytest.fixture
@@ -567,7 +559,7 @@ def alone(shop: Path) -> Iterator[Any]:
     for pid in processes_in(folder):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
-    until(lambda: not processes_in(folder), 30)
+    until(lambda: not processes_in(folder), patience=30)
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -34,6 +34,7 @@ from synapse_ray.ray_internals import drop_parcel
 from synapse_ray.start_notice import StartNotice
 from synapse_testing import actions
 from synapse_testing.ray_cluster import RayCluster
+from synapse_testing.waiting import until
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
@@ -46,14 +47,6 @@ def executor(connected_ray: ModuleType) -> Iterator[RayJobExecutor]:
     executor = RayJobExecutor(sink=RecordingSink(), num_cpus=0.1)
     yield executor
     executor.shutdown()
-
-
-def until(condition: Callable[[], Any], what: str, patience: float = PATIENCE) -> Any:
-    give_up = time.monotonic() + patience
-    while not (found := condition()):
-        assert time.monotonic() < give_up, f"waited {patience:g} s for {what}"
-        time.sleep(0.02)
-    return found
 
 
 def waiting_params(folder: Path) -> dict[str, Any]:

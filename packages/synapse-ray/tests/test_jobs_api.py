@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -37,7 +37,7 @@ from synapse_ray.jobs_api.executor import RayJobsApiExecutor
 from synapse_ray.ray_internals import control_store
 from synapse_testing import actions
 from synapse_testing.ray_cluster import RayCluster
-from synapse_testing.waiting import wait_for_file
+from synapse_testing.waiting import until, wait_for_file
 
 PATIENCE = 120.0
 
@@ -47,13 +47,6 @@ def executor(ray_cluster: RayCluster) -> Iterator[RayJobsApiExecutor]:
     executor = RayJobsApiExecutor(dashboard_address=ray_cluster.dashboard_url)
     yield executor
     executor.shutdown()
-
-
-def until(done: Callable[[], bool], patience: float = PATIENCE) -> None:
-    give_up = time.monotonic() + patience
-    while not done():
-        assert time.monotonic() < give_up, "it did not happen in time"
-        time.sleep(0.05)
 
 
 # -- the documents' examples --------------------------------------------------------------------
@@ -427,7 +420,7 @@ def test_stop_ends_the_whole_tree(executor: RayJobsApiExecutor, tmp_path: Path) 
     assert executor.get_status(job_id) == JobStatus.STOPPED
     assert executor.stop(job_id) is False
     pids = [int((tmp_path / name).read_text()) for name in ("one", "two")]
-    until(lambda: not any(_is_alive(pid) for pid in pids), 10)
+    until(lambda: not any(_is_alive(pid) for pid in pids), patience=10)
     with pytest.raises(ExecutionCancelledError):
         executor.get_result(job_id)
 

@@ -14,9 +14,9 @@ import pytest
 
 pytest.importorskip("ray")
 
-from synapse_testing import ray_cluster
 from synapse_testing.ray_cluster import RayCluster
-from synapse_testing.waiting import wait_for_file
+from synapse_testing.ray_processes import processes_of
+from synapse_testing.waiting import poll, wait_for_file
 
 pytestmark = pytest.mark.ray
 
@@ -128,6 +128,6 @@ def test_a_killed_owner_takes_the_cluster_along(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", code]) as owner:
         wait_for_file(tmp_path / "pid")
         session = int((tmp_path / "pid").read_text())
-        assert ray_cluster._poll(lambda: len(ray_cluster._processes_of(session)) == 2, 10)
+        assert poll(lambda: len(processes_of(session)) == 2, 10)
         owner.send_signal(signal.SIGKILL)
-    assert ray_cluster._poll(lambda: not ray_cluster._processes_of(session), 10)
+    assert poll(lambda: not processes_of(session), 10)

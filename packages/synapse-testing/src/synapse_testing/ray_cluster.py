@@ -30,11 +30,11 @@ from synapse_testing.ray_processes import (
     inherited_environment,
     kill_session,
     node_ports,
-    poll as _poll,
-    processes_of as _processes_of,
+    processes_of,
     require_free,
     watchdog_command,
 )
+from synapse_testing.waiting import poll
 
 __all__ = ["RayCluster", "RayNode"]
 
@@ -227,7 +227,7 @@ class RayCluster:
         Raises:
             TimeoutError: It has not, after `patience` seconds.
         """
-        if not _poll(lambda: node.node_id not in self.nodes_alive(), patience):
+        if not poll(lambda: node.node_id not in self.nodes_alive(), patience):
             raise TimeoutError(f"waited {patience:g} s, and the cluster still counts {node.ip} as alive")
 
     @property
@@ -291,7 +291,7 @@ class RayCluster:
                 return bool(answered())
             return False
 
-        in_time = _poll(settled, PATIENCE)
+        in_time = poll(settled, PATIENCE)
         code = node.exit_code()
         if not in_time or code is not None:
             what = f"did not answer within {PATIENCE:g} s" if code is None else f"ended with exit status {code}"
@@ -366,7 +366,7 @@ class RayNode:
 
     def processes(self) -> set[int]:
         """Return the ids of the node's living processes."""
-        return _processes_of(self._process.pid)
+        return processes_of(self._process.pid)
 
     def log_tail(self, lines: int = 30) -> str:
         """Return the end of what ``ray start`` wrote."""

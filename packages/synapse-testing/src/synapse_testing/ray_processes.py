@@ -15,7 +15,6 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 __all__ = [
@@ -24,13 +23,11 @@ __all__ = [
     "inherited_environment",
     "kill_session",
     "node_ports",
-    "poll",
     "processes_of",
     "require_free",
     "watchdog_command",
 ]
 
-_LOOK_EVERY = 0.1
 
 # One block of ports per node: above Ray's default worker ports (10002-19999) and those that Ray Client takes for its
 # servers whatever it is told (23000-24000), below Linux's ephemeral ones (32768 on).
@@ -102,16 +99,6 @@ def require_free(ip: str, *ports: int) -> None:
             except OSError as error:
                 hint = f"; on macOS: sudo ifconfig lo0 alias {ip}" if error.errno == errno.EADDRNOTAVAIL else ""
                 raise RuntimeError(f"the Ray node cannot have {ip}:{port}: {error.strerror}{hint}") from error
-
-
-def poll(done: Callable[[], bool], patience: float) -> bool:
-    """Return whether `done` came true within `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while not done():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(_LOOK_EVERY)
-    return True
 
 
 def processes_of(session: int) -> set[int]:
