@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import ray
 
@@ -58,6 +59,16 @@ def living_actors(job_id: str | None = None) -> list[str]:
 
 
 # -- warm --------------------------------------------------------------------------------------
+
+
+def test_large_arrays_come_and_go_writable(make_executor: MakeExecutor) -> None:
+    def doubles(params: dict[str, Any], ctx: Any) -> Any:
+        params["array"] *= 2
+        return params["array"]
+
+    doubled = make_executor().execute(doubles, {"array": np.arange(10**6)})
+    doubled += 1
+    assert doubled[-1] == 2 * (10**6 - 1) + 1
 
 
 def test_an_exception_leaves_the_actor_warm(make_executor: MakeExecutor) -> None:

@@ -322,6 +322,16 @@ class TestResults:
             thread.join()
         assert sorted(executor.get_result(job_id, PATIENCE) for job_id in job_ids) == list(range(1, 11))
 
+    def test_an_action_that_leaves_a_closed_stream_keeps_no_resources(
+        self, executor: RayJobExecutor, connected_ray: ModuleType
+    ) -> None:
+        def leaves_it(params: dict[str, Any], ctx: Any) -> int:
+            with open(os.devnull, "w") as sys.stdout:
+                return os.getpid()
+
+        pid = executor.get_result(executor.submit(leaves_it), PATIENCE)
+        until(lambda: not Path(f"/proc/{pid}").exists(), "its process to end")
+
     def test_resources_are_free_again_and_no_actor_is_left(
         self, executor: RayJobExecutor, connected_ray: ModuleType
     ) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from synapse_core.errors import BackendUnreachableError, ExecutionTimeoutError, JobNotFoundError
+from synapse_core.errors import BackendError, BackendUnreachableError, ExecutionTimeoutError, JobNotFoundError
 from synapse_ray.jobs_api.answers import Answer, JobDetails, LostAnswerError
 from synapse_ray.jobs_api.entrypoint import side_folder
 from synapse_ray.jobs_api.following import follow_log, read_log
@@ -235,6 +235,27 @@ def test_time_that_is_over_is_an_error(tmp_path: Path) -> None:
     lines = drive(follow_log(JOB, dashboard.info()), dashboard, JOB, 0.05)  # type: ignore[arg-type]
     with pytest.raises(ExecutionTimeoutError, match="goes on"):
         list(lines)
+
+
+class LostNodeDashboard(PlainDashboard):
+    """One that answers for the head alone, as when the job's node is lost."""
+
+    @contextlib.contextmanager
+    def open(self, request: Request) -> Iterator[Iterator[bytes] | None]:
+        assert request.params is not None
+        if request.params["node_id"] != "head":
+            raise BackendError("reading a file of a node: no agent there")
+        with super().open(request) as found:
+            yield found
+
+
+def test_the_log_of_a_lost_node_ends_with_a_line_that_says_so(tmp_path: Path) -> None:
+    dashboard = LostNodeDashboard(tmp_path, b"", early=b"making it\n", elsewhere=True)
+    while dashboard.status() != "SUCCEEDED":
+        dashboard.grow()
+    lost = "synapse: the rest of the log is on node node, which does not give it: reading a file of a node: no agent there\n"
+    for steps in (follow_log(JOB, dashboard.info()), read_log(JOB, dashboard.info())):
+        assert list(drive(steps, dashboard, JOB, None)) == ["making it\n", lost]  # type: ignore[arg-type]
 
 
 def test_a_job_that_is_deleted_meanwhile_is_named(tmp_path: Path) -> None:

@@ -116,7 +116,8 @@ class TestStore:
             store.take(job_id, f"n-{job_id}", ABOUT._replace(keep_for=keep_for))
         for job_id in ("short", "long"):
             store.fail(job_id, f"n-{job_id}", b"")
-        assert store.expire(time.time() + 10) == ["n-short"]
+        assert store.expire(time.time() + 9) == []
+        assert store.expire(time.time() + 11) == ["n-short"]
         assert {row["job_id"] for row in store.jobs(10)} == {"long", "running"}
 
 

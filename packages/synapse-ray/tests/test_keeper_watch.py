@@ -31,7 +31,7 @@ class Cluster:
         self.refuses = 0
         monkeypatch.setattr(watching, "death_of_actor", lambda name: self.death)
         monkeypatch.setattr(watching, "_worker", lambda job_id, nonce: self.worker)
-        monkeypatch.setattr(watching, "_kill", self.killed.append)
+        monkeypatch.setattr(watching, "end_actor", self.killed.append)
         monkeypatch.setattr(watching, "drop_parcel", self.drop)
 
     def drop(self, name: str) -> None:
@@ -108,7 +108,7 @@ class TestParcels:
         if end == "delete":
             store.delete("a", "call")
         if end == "expire":
-            assert store.expire(time.time() + 1) == ["n1"]
+            assert store.expire(time.time() + 11) == ["n1"]
         look(watch, tidy=True)
         assert cluster.dropped == ["work-of-a"]
         look(watch)

@@ -36,8 +36,8 @@ def folder(tmp_path: Path) -> Path:
     return made
 
 
-def preparer(working_dir: Path | None = None, installs: bool = True) -> Preparer:
-    return Preparer(working_dir, installs=installs)
+def preparer(working_dir: Path | None = None) -> Preparer:
+    return Preparer(working_dir)
 
 
 @pytest.mark.parametrize("given", [actions.AddAction, f"{HERE}:AddAction", f"{HERE}.AddAction"])
@@ -103,8 +103,19 @@ def test_an_action_whose_packages_only_workers_have_travels_unchecked(folder: Pa
         assert prepared.with_params({"any": 1}).params == ("plain", {"any": 1})
     assert prepared.spec.name == "far"
     assert prepared.spec.idempotent
-    with pytest.raises(ActionLoadError, match="a_package_that_only_workers_have"):
-        preparer(folder, installs=False).prepare("plugin.far.Far")
+
+
+def test_an_edited_params_model_is_picked_up(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("synapse_ray.preparation.time.monotonic", lambda: now)
+    known = preparer(folder)
+    assert known.prepare("plugin.train.Train") is known.prepare("plugin.train.Train")
+    with pytest.raises(ValidationError):
+        known.prepare("plugin.train.Train").with_params({"epochs": "many"})
+    source = folder / "plugin" / "train.py"
+    source.write_text(source.read_text().replace("epochs: int", "epochs: str"))
+    now += 1.0
+    assert known.prepare("plugin.train.Train").with_params({"epochs": "many"}).params[0] == "plain"
 
 
 def test_a_mistyped_entrypoint_is_an_error_here(folder: Path) -> None:
@@ -128,7 +139,7 @@ def test_the_main_modules_actions_travel_by_value(tmp_path: Path) -> None:
     script.write_text(
         "from synapse_core import BaseAction\nfrom synapse_ray.preparation import Preparer\n\n\n"
         "class Mine(BaseAction):\n    def execute(self):\n        return 1\n\n\n"
-        "spec = Preparer(None, installs=False).prepare(Mine).spec\n"
+        "spec = Preparer(None).prepare(Mine).spec\n"
         "assert spec.entrypoint is None and spec.pickled\n"
     )
     subprocess.run([sys.executable, script], check=True)

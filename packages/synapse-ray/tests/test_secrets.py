@@ -20,8 +20,7 @@ import pytest
 from synapse_ray.ray_internals import control_store
 from synapse_testing.plugin_fixtures import write_plugin
 from synapse_testing.ray_cluster import RayCluster
-from synapse_testing.ray_processes import poll
-from synapse_testing.waiting import wait_for_file
+from synapse_testing.waiting import poll, wait_for_file
 
 pytestmark = [pytest.mark.ray, pytest.mark.slow]
 

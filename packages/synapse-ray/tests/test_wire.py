@@ -125,3 +125,14 @@ def test_an_outcome_crosses_with_its_error() -> None:
 def test_packing_plain_values_needs_no_import_of_ray() -> None:
     code = "import sys; from synapse_ray.wire import pack; pack({'a': [1]}); assert 'ray' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_arrays_are_writable_wherever_ray_has_opened_them_read_only() -> None:
+    read_only = np.arange(3)
+    read_only.flags.writeable = False
+    opened = unpack(("plain", {"list": [read_only, 1], "tuple": ("a", read_only), "deep": {"array": read_only}}))
+    opened["list"][0][0] = opened["tuple"][1][0] = opened["deep"]["array"][0] = 7
+    assert [opened["list"][0][0], opened["tuple"][1][0], opened["deep"]["array"][0]] == [7, 7, 7]
+    assert read_only[0] == 0
+    writable = np.arange(3)
+    assert unpack(("plain", writable)) is writable

@@ -15,6 +15,7 @@ from synapse_ray.action_spec import ActionSpec, spec_of
 from synapse_ray.event_relay import log_text, relay
 from synapse_ray.wire import pack
 from synapse_ray.worker import ActionRunner, Reply, WorkerSettings, open_reply
+from synapse_ray.worker_output import flush_output
 from synapse_testing import actions
 
 SECRET = "tok-81c5b2f9d6a7"
@@ -95,6 +96,22 @@ def test_the_streams_are_put_back(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == ""
     run(lambda params: print("seen"), settings=WorkerSettings(writes_output=True))
     assert capsys.readouterr().out == "seen\n"
+
+
+def leaves_a_closed_stream(params: Any) -> None:
+    with open(os.devnull, "w") as sys.stdout:
+        pass
+
+
+def test_a_stream_that_an_action_left_closed_harms_no_later_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    reports: list[dict[str, Any]] = []
+    runner = ActionRunner(WorkerSettings())
+    for target in (leaves_a_closed_stream, lambda params: print("still here")):
+        open_reply(runner.run(spec(target), pack({}), "job-7", reports.append))
+    assert [report["text"] for report in reports] == ["still here\n"]
+    sys.stdout = None  # type: ignore[assignment]
+    flush_output()
 
 
 def test_secrets_are_hidden_in_everything_that_leaves_the_worker() -> None:

@@ -20,7 +20,7 @@ from synapse_core.loading import PluginHome, find_plugin_home, load_plugin_code
 from synapse_core.resolution import ResolvedAction, resolve_action
 from synapse_core.safe_text import safe_str
 
-__all__ = ["ActionSpec", "MOST_RETRIES", "load_action", "spec_of"]
+__all__ = ["ActionSpec", "MOST_RETRIES", "another_folder", "load_action", "spec_of"]
 
 
 MOST_RETRIES = 2
@@ -167,8 +167,13 @@ def _same_or_raise(folder: Path, working_dir: Path | None, name: str, home: Plug
         return folder
     if home is not None and home.is_in(working_dir):  # in a Ray task, say, that found a copy which a worker has
         return working_dir
-    raise BackendError(
-        f"action {name!r} belongs to the plugin in {folder}, and this executor ships {working_dir}. "
+    raise another_folder(name, folder, working_dir)
+
+
+def another_folder(name: str, folder: Path, shipped: Path) -> BackendError:
+    """Return the error for an action of another plugin than the one that an executor ships."""
+    return BackendError(
+        f"action {name!r} belongs to the plugin in {folder}, and this executor ships {shipped}. "
         f"Make another executor with working_dir={str(folder)!r}"
     )
 

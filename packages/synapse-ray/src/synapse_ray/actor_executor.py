@@ -16,7 +16,7 @@ from synapse_core.errors import BackendError, WorkerLostError
 from synapse_core.loading import loaded_plugin_folders
 from synapse_core.model.enums import PackageManager
 from synapse_core.ports.executor import Capabilities
-from synapse_ray.action_spec import MOST_RETRIES
+from synapse_ray.action_spec import MOST_RETRIES, another_folder
 from synapse_ray.base import BaseRayExecutor
 from synapse_ray.capabilities import ACTOR_CAPABILITIES
 from synapse_ray.options import check_together
@@ -207,7 +207,7 @@ class RayActorExecutor(BaseRayExecutor):
             if self._pid != os.getpid():  # a fork of the process that has the pool
                 self._use, self._lender, self._pid = None, None, os.getpid()
             if folder is not None and self._folder is not None and folder.resolve() != self._folder.resolve():
-                raise _another_folder(name, folder, self._folder)
+                raise another_folder(name, folder, self._folder)
             if self._use is not None and self._folder is None and folder is not None:
                 self._use.close(only_idle=True)
                 self._use = None
@@ -229,7 +229,7 @@ class RayActorExecutor(BaseRayExecutor):
                 f"working_dir={str(prepared.folder)!r}"
             )
         if prepared.folder is not None and ticket.folder != str(prepared.folder):
-            raise _another_folder(prepared.spec.name, prepared.folder, Path(str(ticket.folder)))
+            raise another_folder(prepared.spec.name, prepared.folder, Path(str(ticket.folder)))
         self._folder = prepared.folder or self._folder
         self._lender = attach(ticket)
         return self._lender
@@ -246,7 +246,7 @@ def _attached_executor(
     executor = kind(job_id=job_id, num_actors=num_actors, debug=debug)
     executor._ticket = ticket
     if ticket.folder is not None:
-        executor._preparer = Preparer(Path(ticket.folder), installs=True)
+        executor._preparer = Preparer(Path(ticket.folder))
         executor._folder = Path(ticket.folder)
     return executor
 
@@ -256,10 +256,3 @@ def _check_count(num_actors: Any) -> None:
         raise TypeError(f"num_actors has to be a whole number, not a {type(num_actors).__name__}")
     if num_actors < 1:
         raise ValueError(f"num_actors has to be 1 or more, not {num_actors}")
-
-
-def _another_folder(name: str, folder: Path, shipped: Path) -> BackendError:
-    return BackendError(
-        f"action {name!r} belongs to the plugin in {folder}, and this executor ships {shipped}. "
-        f"Make another executor with working_dir={str(folder)!r}"
-    )

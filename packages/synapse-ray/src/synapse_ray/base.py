@@ -84,15 +84,17 @@ class BaseRayExecutor(StatedCapabilities):
         self._shows_here = sink is None
         self._debug = debug
         self._sink_lock = threading.Lock()
-        self._preparer = Preparer(self._options.working_dir, installs=True)
+        self._preparer = Preparer(self._options.working_dir)
 
     def _open_sink(self) -> EventSink:
         """Return where reports go; the terminal's, once for all calls, where the caller gave none."""
-        if self._sink is None:
+        sink = self._sink
+        if sink is None:
             with self._sink_lock:
                 if self._sink is None:
                     self._sink = registry.open_sink("console", debug=self._debug)
-        return self._sink
+                sink = self._sink
+        return sink
 
     def _close_sink(self) -> None:
         """Close the terminal's sink, where this executor opened it; the next report opens a new one."""
@@ -105,8 +107,9 @@ class BaseRayExecutor(StatedCapabilities):
 
     def _end_progress(self, job_id: str) -> None:
         """Leave the last state of an execution's progress on the screen, where this executor opened that."""
-        if self._shows_here and getattr(self._sink, "follows_progress", False):
-            self._sink.end(job_id)  # type: ignore[union-attr]  # the console's
+        sink: Any = self._sink  # read once: a `shutdown` in another thread may take it away
+        if self._shows_here and getattr(sink, "follows_progress", False):
+            sink.end(job_id)
 
 
 def _folder(path: str | os.PathLike[str]) -> Path:

@@ -14,7 +14,7 @@ import ray
 
 from synapse_core.ports.events import EventSink
 from synapse_ray.dispatcher import GONE, REPORTS
-from synapse_ray.event_relay import OUTPUT, relay
+from synapse_ray.event_relay import Relay
 from synapse_ray.mailbox import Mail
 from synapse_ray.ray_internals import connection_mark
 from synapse_ray.report_outbox import Report
@@ -34,15 +34,13 @@ class CallReports:
         shows_output: Whether what the action printed is shown; elsewhere Ray shows it.
     """
 
-    __slots__ = ("_abandoned", "_changed", "_complained", "_lost", "_open_sink", "_relayed", "_shows_output")
+    __slots__ = ("_abandoned", "_changed", "_lost", "_relay", "_relayed")
 
     def __init__(self, open_sink: Callable[[], EventSink], shows_output: bool) -> None:
-        self._open_sink = open_sink
-        self._shows_output = shows_output
+        self._relay = Relay(open_sink, shows_output=shows_output)
         self._relayed = 0
         self._lost = 0
         self._abandoned = False
-        self._complained = False
         self._changed: threading.Condition | None = None
 
     def begin_to_wait(self) -> None:
@@ -90,18 +88,6 @@ class CallReports:
         if (changed := self._changed) is not None:  # who begins to wait later looks first
             with changed:
                 changed.notify_all()
-
-    def _relay(self, report: Report) -> None:
-        if report["kind"] == OUTPUT and not self._shows_output:
-            return
-        try:
-            relay(report, self._open_sink())
-        except BrokenPipeError:  # whoever read it has read enough, as `head` does
-            return
-        except Exception:  # reporting never kills an action
-            if not self._complained:
-                self._complained = True
-                logging.getLogger("synapse").warning("reports are lost: the event sink fails", exc_info=True)
 
 
 class EventPump:

@@ -12,9 +12,11 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from synapse_ray.connection import NAMESPACE, when_forked
+from synapse_ray.connection import when_forked
 from synapse_ray.dispatcher import Dispatcher
+from synapse_ray.ending import end_actor
 from synapse_ray.event_pump import EventPump
+from synapse_ray.names import NAMESPACE
 from synapse_ray.ray_internals import is_client_connection
 
 __all__ = ["Hub", "enter_hub", "leave_hub"]
@@ -69,9 +71,7 @@ class Hub:
     def close(self) -> None:
         """End the dispatcher."""
         self.pump.close()
-        if ray.is_initialized():  # the user may have ended the connection, and asking Ray then makes a new one
-            with contextlib.suppress(Exception):  # the cluster may be gone
-                ray.kill(self.dispatcher)
+        end_actor(self.dispatcher)
 
     def _on_gone(self, pool: str, number: int) -> None:
         if (owner := self._owners.get(pool)) is not None:

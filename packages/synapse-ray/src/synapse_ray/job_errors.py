@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from synapse_core.errors import ExecutionError, JobExistsError
+from synapse_core.errors import BackendError, ExecutionError, ExecutionTimeoutError, JobExistsError
 
-__all__ = ["has_not_ended", "id_is_taken"]
+__all__ = ["has_not_ended", "id_is_taken", "not_in_time", "tell_id"]
 
 
 def id_is_taken(job_id: str) -> JobExistsError:
@@ -23,3 +23,22 @@ def has_not_ended(job_id: str, status: str) -> ExecutionError:
         f"(`synapse job cancel {job_id}`)",
         details={"job_id": job_id},
     )
+
+
+def not_in_time(job_id: str, seconds: float | None) -> ExecutionTimeoutError:
+    """Return the error for a job that was waited for, or followed, in vain."""
+    return ExecutionTimeoutError(
+        f"job {job_id!r} has not ended within {seconds:g} s; it goes on", details={"job_id": job_id}
+    )
+
+
+def tell_id(error: Exception, job_id: str) -> None:
+    """Put the id of a job that was submitted, or may have been, into its error: nobody else has been told it."""
+    if isinstance(error, ExecutionError):  # it has ended
+        error.details.setdefault("job_id", job_id)
+    elif isinstance(error, BackendError) and error.args:
+        if repr(job_id) not in str(error):
+            more = f"job {job_id!r} was submitted, and may go on (`synapse job status {job_id}` says)"
+            error.args = (f"{more}: {error.args[0]}", *error.args[1:])
+    else:
+        error.add_note(f"job {job_id!r} was submitted, and may go on: `synapse job status {job_id}` says")

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from synapse_core.arguments import refuse_unknown_arguments
 from synapse_core.environment import PluginEnvironment
-from synapse_core.errors import BackendUnreachableError, ExecutionError, PluginError
+from synapse_core.errors import BackendUnreachableError, PluginError
 from synapse_core.model.enums import PackageManager
 from synapse_core.ports.executor import Capabilities
 from synapse_ray.addresses import parse_address, private_cluster
 from synapse_ray.base import BaseRayExecutor
 from synapse_ray.capabilities import JOB_CAPABILITIES
 from synapse_ray.connection import Connection, close_connection, found_no_cluster, open_connection
+from synapse_ray.event_relay import Relay
+from synapse_ray.job_errors import tell_id
 from synapse_ray.job_launch import launch
 from synapse_ray.job_questions import JobQuestions
 from synapse_ray.keeper.answers import ended_outcome, fetched_outcome, open_outcome, relay_reports
@@ -25,6 +27,7 @@ from synapse_ray.keeper.client import KeeperClient
 from synapse_ray.keeper.records import Outcome
 from synapse_ray.names import check_job_id
 from synapse_ray.placement import refuse_impossible
+from synapse_ray.ray_internals import shows_worker_output
 from synapse_ray.shipping import Shipments, upload
 from synapse_ray.start_notice import told_while_pending
 from synapse_ray.translation import translated
@@ -63,7 +66,8 @@ class RayJobExecutor(JobQuestions, BaseRayExecutor):
         memory: Bytes of a job.
         include_sdk: Whether to ship the Synapse packages of this environment too.
         start_ray: Whether to start a cluster on this machine where ``auto`` finds none; it stays.
-        keep_for: Seconds for which a job's id, logs and result are kept once it has ended. Default: a week.
+        keep_for: Seconds for which a job's id, logs and result are kept once it has ended; never less than ten.
+            Default: a week.
         sink: Where `execute` shows logs, progress and metrics. Default: the terminal.
         debug: Whether that terminal shows what `log_dev_event` reports.
 
@@ -160,10 +164,13 @@ class RayJobExecutor(JobQuestions, BaseRayExecutor):
             ExecutionTimeoutError: `timeout` seconds have passed; the job goes on.
             JobNotFoundError: There is no such job.
         """
+        self._follow(job_id, timeout, Relay(self._open_sink))
+
+    def _follow(self, job_id: str, timeout: float | None, relay: Relay) -> None:
         keeper = self._keeper()
         try:
             with told_while_pending(job_id, keeper.status):
-                relay_reports(keeper, job_id, self._open_sink, timeout)
+                relay_reports(keeper, job_id, relay, timeout)
         finally:
             self._end_progress(job_id)
 
@@ -206,27 +213,27 @@ class RayJobExecutor(JobQuestions, BaseRayExecutor):
 
     def shutdown(self) -> None:
         """Let go of the connection. Jobs go on."""
+        self._disconnect()
+        self._close_sink()
+
+    def _disconnect(self) -> None:
         with self._lock:
             connection, self._connection, self._client = self._connection, None, None
         if connection is not None:
             close_connection(connection)
-        self._close_sink()
 
     # -- how --------------------------------------------------------------------------------------
 
     def _shown_outcome(self, job_id: str) -> Outcome:
         """Show what the job reports, and return all that came of it; an error names the job, which nobody else does."""
         try:
-            self.follow(job_id)
+            self._keeper()
+            # Where this process has let Ray show what workers print, it shows the job's too: this process made it.
+            self._follow(job_id, None, Relay(self._open_sink, shows_output=not shows_worker_output()))
             return fetched_outcome(self._keeper(), job_id, ended_outcome(self._keeper(), job_id, None))
         except Exception as error:
-            problem = translated(error, f"following job {job_id!r}")
-            problem.args = (
-                f"{problem}. Job {job_id!r} was submitted, and may go on: `synapse job status {job_id}` says, "
-                f"`synapse job cancel {job_id}` stops it",
-            )
-            if isinstance(problem, ExecutionError):
-                problem.details.setdefault("job_id", job_id)
+            problem = translated(error, "following it")
+            tell_id(problem, job_id)
             if problem is error:
                 raise
             raise problem from error
@@ -234,7 +241,7 @@ class RayJobExecutor(JobQuestions, BaseRayExecutor):
     def _keeper(self) -> KeeperClient:
         with self._lock:
             if self._client is None or self._connection is None or not self._connection.is_current:
-                self.shutdown()
+                self._disconnect()
                 self._connection = self._connect()
                 self._client = KeeperClient(self._connection, include_sdk=self._options.include_sdk)
             return self._client

@@ -9,9 +9,10 @@ from typing import Any
 
 import ray
 
-from synapse_core.errors import BackendError, PluginError
+from synapse_core.errors import BackendError, BackendUnreachableError, PluginError
 from synapse_ray.action_spec import MOST_RETRIES
-from synapse_ray.job_errors import id_is_taken
+from synapse_ray.ending import end_actor
+from synapse_ray.job_errors import id_is_taken, tell_id
 from synapse_ray.job_worker import JobWork, JobWorker
 from synapse_ray.keeper.answers import open_outcome
 from synapse_ray.keeper.client import KeeperClient, submitter
@@ -56,6 +57,8 @@ def launch(
             open_outcome(keeper, job_id, keeper.wait(job_id, time.monotonic()))
     except BaseException as error:
         _undo(keeper, job_id, nonce, worker, parcel)
+        if worker is not None and isinstance(error, BackendUnreachableError):  # which then could not be undone
+            tell_id(error, job_id)
         if isinstance(error, PluginError) or not isinstance(error, Exception):
             raise
         raise translated(error, f"submitting job {job_id!r}") from error
@@ -66,8 +69,7 @@ def _undo(keeper: KeeperClient, job_id: str, nonce: str, worker: Any, parcel: st
     with contextlib.suppress(Exception):
         keeper.withdraw(job_id, nonce)  # before the worker ends, which would be taken for its death
     if worker is not None:
-        with contextlib.suppress(Exception):
-            ray.kill(worker, no_restart=True)
+        end_actor(worker)
     if parcel:
         with contextlib.suppress(Exception):
             drop_parcel(parcel)

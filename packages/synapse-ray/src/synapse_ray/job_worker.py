@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
-import sys
 import threading
 import time
 import uuid
@@ -22,6 +21,7 @@ from synapse_ray.keeper.delivery import deliver
 from synapse_ray.keeper.worker_link import KeeperLink, LogSender
 from synapse_ray.wire import Packed, pack_outcome
 from synapse_ray.worker import ActionRunner, Reply, WorkerSettings
+from synapse_ray.worker_output import flush_output
 
 __all__ = ["JobWork", "JobWorker"]
 
@@ -79,8 +79,7 @@ class JobWorker:
         try:
             self._run()
         finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            flush_output()
             _leave(self._self)
 
     def _run(self) -> None:

@@ -156,16 +156,28 @@ class ActorPool:
 
     def _drop_dead(self) -> None:
         """Ask all idle actors whether they live: what took one, a lost node say, may have taken others with it."""
+        if not self.is_current:
+            return
         with self._changed:
             idle, self._free = self._free, []
         asked = {slot.actor.ready.remote(): slot for slot in idle}
         answered = set(ray.wait(list(asked), num_returns=len(asked), timeout=_LOOK_SECONDS)[0]) if asked else set()
         gone = [slot for reference, slot in asked.items() if reference in answered and not _is_answer(reference)]
         with self._changed:
-            for slot in gone:
+            living = [slot for slot in idle if slot not in gone and slot.number in self._slots]
+            old = [slot for slot in living if slot.shipped is not self._shipped]  # another version came meanwhile
+            for slot in (*gone, *old):
                 self._slots.pop(slot.number, None)
-            self._free[:0] = [slot for slot in idle if slot not in gone and slot.number in self._slots]
+            kept = [slot for slot in living if slot not in old]
+            is_shared = self._is_shared
+            if not is_shared:
+                self._free[:0] = kept
             self._changed.notify_all()
+        for slot in old:
+            slot.end()
+        if is_shared:
+            for slot in kept:
+                self._hub.dispatcher.add.remote(self.id, slot.number, slot.actor)
 
     def share(self) -> PoolTicket:
         """Let the dispatcher lend the actors from now on, and return by what a copy finds them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from synapse_ray.action_spec import ActionSpec, spec_of
 from synapse_ray.wire import Packed, pack
 
 __all__ = ["Prepared", "PreparedAction", "Preparer"]
+
+_FRESH_SECONDS = 0.9  # who calls a second after an edit gets the edited code
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +66,11 @@ class Preparer:
 
     Args:
         working_dir: The folder that it ships, where its caller has said so.
-        installs: Whether workers get packages installed that need not be here.
     """
 
-    def __init__(self, working_dir: Path | None, *, installs: bool) -> None:
+    def __init__(self, working_dir: Path | None) -> None:
         self._working_dir = working_dir
-        self._installs = installs
-        self._last: tuple[Any, PreparedAction | None] = (None, None)
+        self._last: tuple[Any, PreparedAction | None, float] = (None, None, 0.0)
 
     def prepare(self, *candidates: Any) -> PreparedAction:
         """Prepare the first candidate that is not ``None``.
@@ -82,10 +83,12 @@ class Preparer:
             BackendError: It belongs to another plugin than the one that this executor ships.
         """
         given = next((candidate for candidate in candidates if candidate is not None), None)
-        known, prepared = self._last  # read at once: another thread may replace it
-        if prepared is None or given is not known:
+        known, prepared, until = self._last  # read at once: another thread may replace it
+        if prepared is None or given is not known or time.monotonic() > until:
+            now = time.monotonic()
             prepared = self._prepare(given)
-            self._last = (given, prepared)
+            # What a text or a reference names may be edited: its params model too, which is asked here.
+            self._last = (given, prepared, now + _FRESH_SECONDS)
         return prepared
 
     def _prepare(self, given: Any) -> PreparedAction:
@@ -121,7 +124,7 @@ class Preparer:
         try:
             target = load_plugin_code(folder, plugin.code).import_entrypoint(entrypoint)
         except ActionLoadError as error:
-            if not (self._installs and isinstance(error.__cause__, ModuleNotFoundError)):
+            if not isinstance(error.__cause__, ModuleNotFoundError):  # which the workers may get installed
                 raise
             spec = ActionSpec(name or entrypoint, entrypoint, plugin.code, idempotent=idempotent)
             return PreparedAction(spec, folder, None)

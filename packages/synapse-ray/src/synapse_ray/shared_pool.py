@@ -9,9 +9,10 @@ from typing import Any
 import ray
 
 from synapse_core.errors import BackendError
-from synapse_ray.connection import NAMESPACE, close_connection, open_connection, when_forked, worker_connection
+from synapse_ray.connection import close_connection, open_connection, when_forked, worker_connection
 from synapse_ray.dispatcher import Refusal
 from synapse_ray.event_pump import EventPump
+from synapse_ray.names import NAMESPACE
 from synapse_ray.ray_internals import is_inside_worker, shows_worker_output
 from synapse_ray.slot import Slot
 

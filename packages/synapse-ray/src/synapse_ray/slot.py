@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import Any
 
-import ray
-
+from synapse_ray.ending import end_actor
 from synapse_ray.shipping import Shipped
 
 __all__ = ["Slot"]
@@ -40,5 +38,4 @@ class Slot:
 
     def end(self) -> None:
         """End the actor, whatever it does; no matter whether it lives."""
-        with contextlib.suppress(Exception):  # the cluster may be gone
-            ray.kill(self.actor)
+        end_actor(self.actor)

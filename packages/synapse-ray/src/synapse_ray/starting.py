@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -32,17 +34,21 @@ def start_head() -> str:
     command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--port=0", "--disable-usage-stats"]
     # Into a file: the processes of the cluster inherit where this goes, and would keep a pipe open for ever.
     with tempfile.TemporaryFile() as output:
+        starting = subprocess.Popen(
+            command,
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         try:
-            code = subprocess.run(
-                command,
-                env=_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                timeout=_PATIENCE_SECONDS,
-                check=False,
-            ).returncode
-        except subprocess.TimeoutExpired:
+            code = starting.wait(_PATIENCE_SECONDS)
+        except BaseException as error:  # half a cluster would be found by the next who looks for one
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(starting.pid, signal.SIGKILL)
+            if not isinstance(error, subprocess.TimeoutExpired):
+                raise
             code = -1
         output.seek(0)
         text = output.read().decode(errors="replace")

@@ -58,12 +58,33 @@ def unpack(packed: Packed) -> Any:
     """Return what `pack` was given."""
     kind, value = packed
     if kind == "plain":
-        return value
+        return _writable(value)
     if kind == "data":
         return decode(value)
     from ray import cloudpickle
 
     return cloudpickle.loads(value)
+
+
+def _writable(value: Any) -> Any:
+    """Return a plain value with its arrays as they were: Ray opens large ones read-only, in the memory of its node."""
+    numpy = sys.modules.get("numpy")
+    if numpy is None or type(value) in _ATOMS:
+        return value
+    kind = type(value)
+    if kind is numpy.ndarray:
+        return value if value.flags.writeable else value.copy()
+    if kind is dict:
+        for key, item in value.items():
+            if type(item) not in _ATOMS and (made := _writable(item)) is not item:
+                value[key] = made
+    elif kind is list:
+        for index, item in enumerate(value):
+            if type(item) not in _ATOMS and (made := _writable(item)) is not item:
+                value[index] = made
+    elif kind is tuple and any(type(item) not in _ATOMS for item in value):
+        return tuple(map(_writable, value))
+    return value
 
 
 def pack_outcome(outcome: Outcome) -> dict[str, Any]:

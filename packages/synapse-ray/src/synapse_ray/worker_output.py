@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
 import threading
@@ -10,9 +11,16 @@ from typing import Any, TextIO
 
 from synapse_core.redaction import redact
 
-__all__ = ["OutputCapture"]
+__all__ = ["OutputCapture", "flush_output"]
 
 _MOST_HELD = 64 * 1024  # characters without a newline, after which they are handed on all the same
+
+
+def flush_output() -> None:
+    """Flush this process's streams; what an action has left in their place may be closed, or none at all."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()
 
 
 class OutputCapture:
@@ -33,7 +41,7 @@ class OutputCapture:
 
     def begin(self, emit: Callable[[str, str], None]) -> None:
         """Hand on to `emit` from now on: ``stdout`` or ``stderr``, and a text of whole lines."""
-        under = sys.stdout, sys.stderr
+        under = _usable(sys.stdout, sys.__stdout__), _usable(sys.stderr, sys.__stderr__)
         if not self._streams or (self._streams[0].under, self._streams[1].under) != under:
             self._streams = tuple(
                 _LineStream(name, stream, self._hidden, self._also_write)
@@ -53,6 +61,13 @@ class OutputCapture:
             sys.stderr = err.under
         out.finish()
         err.finish()
+
+
+def _usable(stream: TextIO | None, original: TextIO | None) -> TextIO:
+    """Return the stream, or the process's own where an action has left a closed one, or none."""
+    found = original if stream is None or getattr(stream, "closed", False) else stream
+    assert found is not None  # Ray gives every worker its streams
+    return found
 
 
 class _LineStream(io.TextIOBase):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -48,14 +47,12 @@ class Dashboard:
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
         try:
-            self._client = httpx.Client(base_url=self.url, headers=auth_headers(), timeout=_timeout(None))
+            self._client = httpx.Client(base_url=self.url, headers=_headers(), timeout=_timeout(None))
         except (httpx.InvalidURL, ValueError) as error:
             raise BackendError(
                 f"{url!r} is no address of a dashboard: {error}. It looks like http://HOST:8265"
             ) from None
-        self._head: Node | None = None
         self._checked: str | None = None
-        self._lock = threading.Lock()
 
     def close(self) -> None:
         """Let go of the connections."""
@@ -91,11 +88,8 @@ class Dashboard:
         return nodes_of(self.ask(rest_paths.nodes(), repeat=repeat))
 
     def head_id(self, *, repeat: bool | None = None) -> str:
-        """Return the id of the head node; asked once. `repeat` is as in `ask`."""
-        with self._lock:
-            if self._head is None:
-                self._head = head_of(self.nodes(repeat=repeat), self.url)
-            return self._head.node_id
+        """Return the id of the head node, which is another one after a restart. `repeat` is as in `ask`."""
+        return head_of(self.nodes(repeat=repeat), self.url).node_id
 
     def ask(self, request: Request, *, repeat: bool | None = None) -> Answer:
         """Send a request and return the answer, whatever its status.
@@ -171,7 +165,7 @@ class AsyncDashboard:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        self._client = httpx.AsyncClient(base_url=self.url, headers=auth_headers(), timeout=_timeout(None))
+        self._client = httpx.AsyncClient(base_url=self.url, headers=_headers(), timeout=_timeout(None))
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -198,6 +192,11 @@ class AsyncDashboard:
                 yield None
         except httpx.TransportError as error:
             raise _translated(error, self.url) from error
+
+
+def _headers() -> dict[str, str]:
+    # A file of a node is read as it arrives: a proxy on the way is not to compress it.
+    return {"Accept-Encoding": "identity", **auth_headers()}
 
 
 def _arguments(request: Request) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,12 @@ from synapse_core.safe_text import safe_str
 from synapse_ray.jobs_api.node_files import NodePlace, write_whole
 from synapse_ray.jobs_api.result_files import outcome_file
 from synapse_ray.jobs_api.work import JobWork
-from synapse_ray.ray_internals import forget_job_environment, log_folder_writer
+from synapse_ray.ray_internals import (
+    cluster_id_at,
+    cluster_id_of_connection,
+    forget_job_environment,
+    log_folder_writer,
+)
 
 __all__ = ["KEPT_IN_CLUSTER", "deliver"]
 
@@ -40,7 +44,7 @@ def deliver(outcome: Outcome | None, value: Any, work: JobWork, place: NodePlace
     if not place.is_head and size <= KEPT_IN_CLUSTER:
         kept = _note("external" if durability == "external" else "cluster", size)
         files = {"result": (folder / "result").read_bytes(), "about": kept}
-        if _copy_to_head(str(folder.relative_to(place.logs)), files):
+        if _copy_to_head(place.cluster, str(folder.relative_to(place.logs)), files):
             note = kept
     write_whole(folder / "about", [note])
 
@@ -49,7 +53,7 @@ def _note(durability: str, size: int) -> bytes:
     return json.dumps({"durability": durability, "bytes": size}).encode()
 
 
-def _copy_to_head(folder: str, files: dict[str, bytes]) -> bool:
+def _copy_to_head(cluster: str, folder: str, files: dict[str, bytes]) -> bool:
     """Write files into the head node's log folder too; ``False`` where that fails, which costs durability only."""
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
@@ -57,7 +61,9 @@ def _copy_to_head(folder: str, files: dict[str, bytes]) -> bool:
     try:
         if not ray.is_initialized():
             forget_job_environment()  # the head need not have, nor install, what the job's environment has
-            ray.init(address=os.environ["RAY_ADDRESS"], log_to_driver=False, logging_level=logging.ERROR)
+            ray.init(address=cluster, log_to_driver=False, logging_level=logging.ERROR)
+        elif cluster_id_of_connection() != cluster_id_at(cluster):
+            raise RuntimeError("the action has connected this process to another cluster")
         nodes = ray.nodes()  # type: ignore[no-untyped-call]
         heads = [node["NodeID"] for node in nodes if node["Alive"] and "node:__internal_head__" in node["Resources"]]
         task = ray.remote(num_cpus=0, max_retries=0)(log_folder_writer())

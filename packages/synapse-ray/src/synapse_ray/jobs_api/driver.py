@@ -29,6 +29,7 @@ from synapse_ray.jobs_api.segments import SegmentWriter
 from synapse_ray.jobs_api.work import JobWork, unpack_work
 from synapse_ray.ray_internals import take_secret
 from synapse_ray.worker import ActionRunner, without_secrets
+from synapse_ray.worker_output import flush_output
 
 __all__ = ["main"]
 
@@ -46,17 +47,16 @@ def main(nonce: str) -> int:
         sys.stderr.write("stopped\n")
         return _TERMINATED
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        flush_output()
 
 
 def _run(nonce: str) -> int:
-    place = find_place()
+    place = find_place()  # before the action's own environment, which may name another cluster
     folder = place.logs / side_folder(nonce)
     folder.mkdir(parents=True, exist_ok=True)
     copier = None if place.job_log is None else LogCopier(place.job_log, SegmentWriter(folder, "log"))
     try:
-        work = _take_work(nonce)
+        work = _take_work(place.cluster, nonce)
         if work is None:
             sys.stderr.write("synapse: the work of this job is gone: it was stopped before it began, or began before\n")
             return 1
@@ -66,14 +66,12 @@ def _run(nonce: str) -> int:
         return _work(work, place, folder, events)
     finally:
         if copier is not None:
-            sys.stdout.flush()
-            sys.stderr.flush()
+            flush_output()
             copier.close()
 
 
-def _take_work(nonce: str) -> JobWork | None:
-    # Ray says where the control store is; an action's own environment comes only after that.
-    content = take_secret(os.environ["RAY_ADDRESS"], f"gcs://{secret_name(nonce)}")
+def _take_work(cluster: str, nonce: str) -> JobWork | None:
+    content = take_secret(cluster, f"gcs://{secret_name(nonce)}")
     return unpack_work(content) if content else None
 
 

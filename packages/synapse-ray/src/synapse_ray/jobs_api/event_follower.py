@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 
 from synapse_core.errors import BackendError
 from synapse_core.ports.events import EventSink
-from synapse_ray.event_relay import relay
+from synapse_ray.event_relay import Relay
 from synapse_ray.jobs_api.answers import JobDetails
 from synapse_ray.jobs_api.dashboard import Dashboard
 from synapse_ray.jobs_api.entrypoint import nonce_of, side_folder
@@ -27,10 +26,9 @@ class EventFollower:
 
     def __init__(self, dashboard: Dashboard, sink: EventSink) -> None:
         self._dashboard = dashboard
-        self._sink = sink
+        self._relay = Relay(lambda: sink)
         self._reader: SegmentReader | None = None
         self._rest = b""
-        self._complained = False
 
     def look(self, info: JobDetails) -> bool:
         """Hand on what is new; ``False`` where there was nothing."""
@@ -57,9 +55,4 @@ class EventFollower:
     def _take(self, payload: bytes) -> None:
         *lines, self._rest = (self._rest + payload).split(b"\n")
         for line in lines:
-            try:
-                relay(json.loads(line), self._sink)
-            except Exception:  # reporting never kills an action
-                if not self._complained:
-                    self._complained = True
-                    logging.getLogger("synapse").warning("reports are lost: the event sink fails", exc_info=True)
+            self._relay(json.loads(line))

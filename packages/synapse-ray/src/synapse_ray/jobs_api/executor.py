@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from synapse_core.arguments import refuse_unknown_arguments
 from synapse_core.environment import PluginEnvironment
-from synapse_core.errors import BackendError, ExecutionError, PluginError
+from synapse_core.errors import PluginError
 from synapse_core.model.enums import PackageManager
 from synapse_core.ports.executor import Capabilities
 from synapse_ray.base import BaseRayExecutor
 from synapse_ray.capabilities import JOBS_API_CAPABILITIES
+from synapse_ray.job_errors import tell_id
 from synapse_ray.jobs_api.answers import JobDetails
 from synapse_ray.jobs_api.connecting import connect
 from synapse_ray.jobs_api.dashboard import Dashboard
@@ -165,7 +166,7 @@ class RayJobsApiExecutor(HttpJobQuestions, BaseRayExecutor):
                 self.stop(job_id)
             raise
         except Exception as error:
-            _tell_id(error, job_id)
+            tell_id(error, job_id)
             raise
 
     def submit(
@@ -232,16 +233,3 @@ class RayJobsApiExecutor(HttpJobQuestions, BaseRayExecutor):
             if self._connected is None:
                 self._connected = connect(self._dashboard_address, self._options.address, start=self._start_ray)
             return self._connected
-
-
-def _tell_id(error: Exception, job_id: str) -> None:
-    """Put the job's id into its error: nobody else has been told it."""
-    told = f"job {job_id!r}"
-    if isinstance(error, ExecutionError):  # it has ended
-        error.details.setdefault("job_id", job_id)
-    elif isinstance(error, BackendError) and error.args:
-        if told not in str(error):
-            more = f"{told} was submitted, and may go on (`synapse job result {job_id}` waits for it)"
-            error.args = (f"{more}: {error.args[0]}", *error.args[1:])
-    else:
-        error.add_note(f"{told} was submitted, and may go on: `synapse job result {job_id}` waits for it")

@@ -12,7 +12,7 @@ from collections.abc import Generator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from synapse_core.errors import BackendError, BackendUnreachableError, JobNotFoundError
+from synapse_core.errors import AuthenticationError, BackendError, BackendUnreachableError, JobNotFoundError
 from synapse_core.model.status import JobStatus
 from synapse_ray.jobs_api.answers import JobDetails
 from synapse_ray.jobs_api.entrypoint import nonce_of, side_folder
@@ -151,8 +151,7 @@ def follow_log(job_id: str, info: JobDetails) -> Steps:
             yield Deliver(lines.rest())
             cursor = _Cursor(info.node_id, cursor.name)
         if info.has_ended():
-            yield from _read_whole(cursor, lines, failures)
-            yield Deliver(lines.rest())
+            yield from _read_rest(cursor, lines, failures)
             return
         content = None
         if reader is not None and info.node_id is not None and not reader.ended:
@@ -188,8 +187,22 @@ def read_log(job_id: str, info: JobDetails) -> Steps:
     lines, failures = _Lines(), Failures()
     head = yield from _patiently(AskHead(), failures)
     for node_id in dict.fromkeys([head, info.node_id or head]):
-        yield from _read_whole(_Cursor(node_id, job_log_name(job_id)), lines, failures)
+        yield from _read_rest(_Cursor(node_id, job_log_name(job_id)), lines, failures)
+
+
+def _read_rest(cursor: _Cursor, lines: _Lines, failures: Failures) -> Steps:
+    """Deliver the rest of a file as it is now; where its node is lost, a line says so."""
+    try:
+        yield from _read_whole(cursor, lines, failures)
+    except (AuthenticationError, BackendUnreachableError):
+        raise
+    except BackendError as error:
+        failures.count = 0
         yield Deliver(lines.rest())
+        lost = f"the rest of the log is on node {cursor.node_id[:12]}, which does not give it: {error}"
+        yield Deliver([f"synapse: {lost}\n"])
+        return
+    yield Deliver(lines.rest())
 
 
 def _read_whole(cursor: _Cursor, lines: _Lines, failures: Failures) -> Steps:

@@ -8,7 +8,8 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from synapse_core.errors import BackendError, ExecutionTimeoutError
+from synapse_core.errors import BackendError
+from synapse_ray.job_errors import not_in_time
 from synapse_ray.jobs_api import rest_paths
 from synapse_ray.jobs_api.answers import head_of, job_of, nodes_of
 from synapse_ray.jobs_api.dashboard import AsyncDashboard, Dashboard
@@ -28,10 +29,7 @@ class _Deadline:
     def check(self) -> None:
         """Raise `ExecutionTimeoutError` where it is over."""
         if self._at is not None and time.monotonic() > self._at:
-            raise ExecutionTimeoutError(
-                f"job {self._job_id!r} has not ended within {self._seconds:g} s; it goes on",
-                details={"job_id": self._job_id},
-            )
+            raise not_in_time(self._job_id, self._seconds)
 
     def shorten(self, pause: float) -> float:
         """Return the pause, or what is left."""

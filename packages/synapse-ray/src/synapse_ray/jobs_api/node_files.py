@@ -27,11 +27,13 @@ class NodePlace:
         logs: Its node's log folder.
         job_log: The file that Ray writes the driver's output to.
         is_head: Whether the node is the cluster's head; one that is not known is not.
+        cluster: Address of the cluster's control store.
     """
 
     logs: Path
     job_log: Path | None
     is_head: bool
+    cluster: str
 
 
 def find_place() -> NodePlace:
@@ -47,7 +49,7 @@ def find_place() -> NodePlace:
         logs = str(job_log.parent)
     if not logs:
         raise RuntimeError("this process finds no log folder of Ray: it is to be started as a job of Ray's Jobs API")
-    return NodePlace(Path(logs), job_log, "head" in options)
+    return NodePlace(Path(logs), job_log, "head" in options, os.environ.get("RAY_ADDRESS", ""))
 
 
 def write_whole(path: Path, pieces: Iterable[bytes | memoryview]) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from packaging.version import Version
 
 from synapse_core.errors import BackendError, BackendUnreachableError
-from synapse_ray.job_errors import id_is_taken
+from synapse_ray.job_errors import id_is_taken, tell_id
 from synapse_ray.jobs_api import rest_paths
 from synapse_ray.jobs_api.answers import Answer, LostAnswerError, failed, may_grow
 from synapse_ray.jobs_api.dashboard import Dashboard
@@ -44,7 +44,7 @@ def refuse_other_python(dashboard: Dashboard, work: JobWork) -> None:
 
 
 def submit(dashboard: Dashboard, work: JobWork, shipped: Shipped, resources: Mapping[str, Any]) -> None:
-    """Hand a job over; after an error nothing of it is left in the cluster.
+    """Hand a job over; after an error nothing of it is left in a cluster that answers.
 
     Raises:
         JobExistsError: Its id is taken; the job that has it was left alone.
@@ -60,7 +60,6 @@ def submit(dashboard: Dashboard, work: JobWork, shipped: Shipped, resources: Map
     for package in shipped.packages:
         _upload(dashboard, package)
     nonce = secrets.token_hex(16)
-    _put(dashboard, secret_name(nonce), content, "storing the job's params")
     metadata = {"synapse_nonce": nonce, "synapse_version": _version(), "synapse_action": work.spec.name}
     body = {
         "entrypoint": entrypoint(nonce),
@@ -70,6 +69,7 @@ def submit(dashboard: Dashboard, work: JobWork, shipped: Shipped, resources: Map
         **{f"entrypoint_{name}": amount for name, amount in resources.items()},
     }
     try:
+        _put(dashboard, secret_name(nonce), content, "storing the job's params")
         _post(dashboard, work.job_id, body, nonce)
     except BaseException:
         discard_secret(dashboard, nonce)
@@ -121,8 +121,6 @@ def _post(dashboard: Dashboard, job_id: str, body: dict[str, Any], nonce: str) -
         except LostAnswerError as error:
             problem = error
         except BackendUnreachableError as error:
-            if pause is None:
-                raise
             problem = error
         # Whatever was answered, or lost: a job of this id either is this very submission, or somebody else's.
         with contextlib.suppress(BackendUnreachableError):
@@ -132,6 +130,8 @@ def _post(dashboard: Dashboard, job_id: str, body: dict[str, Any], nonce: str) -
                     return
                 raise id_is_taken(job_id)
         if pause is None or getattr(problem, "is_final", False):
+            if isinstance(problem, LostAnswerError):  # it may have arrived, and whether it did cannot be asked
+                tell_id(problem, job_id)
             raise problem
         time.sleep(pause)
 

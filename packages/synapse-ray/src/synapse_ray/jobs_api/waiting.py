@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import time
 
-from synapse_core.errors import BackendError, ExecutionTimeoutError, JobNotFoundError
+from synapse_core.errors import BackendError, JobNotFoundError
 from synapse_core.model.status import JobStatus
 from synapse_core.ports.events import EventSink
+from synapse_ray.job_errors import not_in_time
 from synapse_ray.jobs_api.answers import JobDetails
 from synapse_ray.jobs_api.dashboard import Dashboard
 from synapse_ray.jobs_api.event_follower import EventFollower
@@ -118,10 +119,7 @@ class _Clock:
         if self._timeout is not None:
             seconds = min(seconds, self._timeout - self.elapsed())
             if seconds <= 0:
-                raise ExecutionTimeoutError(
-                    f"job {self._job_id!r} has not ended within {self._timeout:g} s; it goes on",
-                    details={"job_id": self._job_id},
-                )
+                raise not_in_time(self._job_id, self._timeout)
         time.sleep(seconds)
 
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import logging
 import pickle
 import time
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
-from synapse_core.errors import ExecutionTimeoutError, JobNotFoundError
+from synapse_core.errors import JobNotFoundError
 from synapse_core.model.status import JobStatus
-from synapse_ray.event_relay import relay
+from synapse_ray.event_relay import Relay
+from synapse_ray.job_errors import not_in_time
 from synapse_ray.keeper.client import KeeperClient
 from synapse_ray.keeper.log_lines import LogLines, reports_of
 from synapse_ray.keeper.records import Outcome
 from synapse_ray.worker import Reply, open_reply
-
-if TYPE_CHECKING:
-    from synapse_core.ports.events import EventSink
 
 __all__ = ["ended_outcome", "fetched_outcome", "log_lines", "open_outcome", "relay_reports", "unknown_job"]
 
@@ -33,7 +30,7 @@ def ended_outcome(keeper: KeeperClient, job_id: str, timeout: float | None) -> O
     if outcome.status == JobStatus.UNKNOWN:
         raise unknown_job(job_id)
     if not JobStatus(outcome.status).is_terminal():
-        raise _timed_out(job_id, timeout)
+        raise not_in_time(job_id, timeout)
     return outcome
 
 
@@ -69,30 +66,24 @@ def log_lines(keeper: KeeperClient, job_id: str, timeout: float | None, *, follo
     lines = LogLines()
     for piece in _pieces(keeper, job_id, timeout, follow=follow):
         if piece is None:
-            raise _timed_out(job_id, timeout)
+            raise not_in_time(job_id, timeout)
         for report in reports_of(piece, job_id):
             yield from lines.feed(report)
     yield from lines.finish()
 
 
-def relay_reports(keeper: KeeperClient, job_id: str, open_sink: Callable[[], EventSink], timeout: float | None) -> None:
+def relay_reports(keeper: KeeperClient, job_id: str, relay: Relay, timeout: float | None) -> None:
     """Show what a job reports, here, until it has ended.
 
     Raises:
         JobNotFoundError: There is no such job.
         ExecutionTimeoutError: It has not ended in time.
     """
-    complained = False
     for piece in _pieces(keeper, job_id, timeout, follow=True):
         if piece is None:
-            raise _timed_out(job_id, timeout)
+            raise not_in_time(job_id, timeout)
         for report in reports_of(piece, job_id):
-            try:
-                relay(report, open_sink())
-            except Exception:  # reporting never kills an action
-                if not complained:
-                    logging.getLogger("synapse").warning("reports are lost: the event sink fails", exc_info=True)
-                complained = True
+            relay(report)
 
 
 def unknown_job(job_id: str) -> JobNotFoundError:
@@ -115,9 +106,3 @@ def _pieces(keeper: KeeperClient, job_id: str, timeout: float | None, *, follow:
 
 def _deadline(timeout: float | None) -> float | None:
     return None if timeout is None else time.monotonic() + timeout
-
-
-def _timed_out(job_id: str, timeout: float | None) -> ExecutionTimeoutError:
-    return ExecutionTimeoutError(
-        f"job {job_id!r} has not ended within {timeout:g} s; it goes on", details={"job_id": job_id}
-    )

@@ -45,6 +45,8 @@ _IS_OPEN = f"status IN {_OPEN}"
 _IS_UNWANTED = f"(status = '{JobStatus.STOPPED.value}' OR attempts = 0)"
 _LISTED = "job_id, status, action, submitted_at, ended_at, attempts"
 _REMEMBER_DELETIONS = 3600.0
+_SHORTEST_KEPT = 10.0  # whoever waits for the end is to get what came of it
+_IS_OVER = f"ended_at + max(keep_for, {_SHORTEST_KEPT}) < ?"
 _LONGEST_UPLOAD = 3600.0
 
 
@@ -64,10 +66,6 @@ class JobStore:
         # machine would, and takes the cluster with it: there is nothing that a sync of the disk could save.
         self._db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")
         self._db.executescript(_SCHEMA)
-
-    def close(self) -> None:
-        """Close the database."""
-        self._db.close()
 
     def expect(self, job_id: str, nonce: str, parcel: str) -> bool:
         """Write down where a submission puts its work, before it does; ``False`` where another one has the id."""
@@ -167,9 +165,9 @@ class JobStore:
         """Forget the jobs whose time is over, and return their nonces."""
         with self._db:
             self._db.execute("BEGIN IMMEDIATE")
-            gone = self._all("SELECT nonce FROM job WHERE ended_at + keep_for < ?", now)
+            gone = self._all(f"SELECT nonce FROM job WHERE {_IS_OVER}", now)
             if gone:
-                self._db.execute("DELETE FROM job WHERE ended_at + keep_for < ?", (now,))
+                self._db.execute(f"DELETE FROM job WHERE {_IS_OVER}", (now,))
             self._db.execute("DELETE FROM deletion WHERE at < ?", (now - _REMEMBER_DELETIONS,))
         return [row["nonce"] for row in gone]
 

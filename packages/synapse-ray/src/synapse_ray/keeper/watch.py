@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import pickle
 import time
@@ -15,6 +14,7 @@ from ray import exceptions as ray_errors
 
 from synapse_core.errors import PluginError, WorkerLostError
 from synapse_core.model.outcome import Outcome as ActionOutcome
+from synapse_ray.ending import end_actor
 from synapse_ray.keeper.files import JobFiles
 from synapse_ray.keeper.records import actor_name
 from synapse_ray.keeper.store import JobStore
@@ -81,7 +81,7 @@ class Watch:
         if found is None:
             await self._end_worker(job_id, nonce)
         else:
-            await asyncio.to_thread(_kill, found[0])
+            await asyncio.to_thread(end_actor, found[0])
 
     async def clean(self) -> None:
         """Let go of the work of jobs that have ended, in whichever way. What cannot be dropped now is tried again."""
@@ -142,7 +142,7 @@ class Watch:
     async def _end_worker(self, job_id: str, nonce: str) -> None:
         worker = await asyncio.to_thread(_worker, job_id, nonce)
         if worker is not None:
-            await asyncio.to_thread(_kill, worker)
+            await asyncio.to_thread(end_actor, worker)
 
 
 def _worker(job_id: str, nonce: str) -> Any:
@@ -150,11 +150,6 @@ def _worker(job_id: str, nonce: str) -> Any:
         return ray.get_actor(actor_name(job_id, nonce), namespace=NAMESPACE)
     except ValueError:  # there is none of that name
         return None
-
-
-def _kill(worker: Any) -> None:
-    with contextlib.suppress(Exception):  # it has ended
-        ray.kill(worker, no_restart=True)
 
 
 def _lost(error: Exception, job_id: str, action: str) -> PluginError:
