@@ -10,6 +10,8 @@ from typing import Any
 import pexpect
 import pytest
 
+from synapse_cli.kit import print_json
+
 
 def write_distribution(folder: Path, name: str, module: str, code: str, **more: str) -> dict[str, str]:
     """Write an installed distribution with one backend entry point; returns the environment that has it."""
@@ -352,3 +354,11 @@ def test_an_executor_that_fails_by_itself_is_said_to_be_at_fault(synapse: Any, p
     done = synapse("plugin", "run", "text", "--path", str(plugin), "-m", "acme", "--json", env=env)
     assert done.returncode == 2
     assert json.loads(done.stdout)["error"]["message"].startswith("mode 'acme' failed by itself: KeyError")
+
+
+def test_half_a_character_in_a_document_is_an_escape(capsys: pytest.CaptureFixture[str]) -> None:
+    document = {"status": "succeeded", "result": "r\ud800"}
+    print_json(document)
+    shown = capsys.readouterr().out
+    assert json.loads(shown) == document
+    assert "\\ud800" in shown

@@ -2,8 +2,9 @@
 
 import pytest
 
-from synapse_core.errors import BackendError
-from synapse_ray.addresses import dashboard_url, parse_address
+from synapse_core.errors import BackendError, BackendUnreachableError
+from synapse_ray.addresses import dashboard_url, parse_address, shown_url
+from synapse_ray.jobs_api.dashboard import Dashboard
 
 
 @pytest.fixture(autouse=True)
@@ -47,3 +48,23 @@ def test_auto_means_the_environments_address_where_there_is_one(monkeypatch: pyt
 def test_anything_else_is_an_error_that_shows_the_forms(written: str) -> None:
     with pytest.raises(BackendError, match=r"HOST:PORT"):
         parse_address(written)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("s3://key:secret@host/bucket/a@b?token=x", "s3://host/bucket/a@b"),
+        ("https://me:secret@ray.example.org", "https://ray.example.org"),
+        ("head:6379", "head:6379"),
+    ],
+)
+def test_a_password_is_not_shown(url: str, shown: str) -> None:
+    assert shown_url(url) == shown
+
+
+def test_a_dashboards_password_is_used_and_not_shown() -> None:
+    dashboard = Dashboard("http://me:secret@127.0.0.1:1/")
+    assert (dashboard.address, dashboard.url) == ("http://me:secret@127.0.0.1:1", "http://127.0.0.1:1")
+    with pytest.raises(BackendUnreachableError, match=r"at http://127\.0\.0\.1:1:") as caught:
+        dashboard.ray_version()
+    assert "secret" not in str(caught.value)

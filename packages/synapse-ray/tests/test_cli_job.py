@@ -593,6 +593,14 @@ def test_jobs_say_how_to_start_a_cluster(mode: str, alone: Any, shop: Path) -> N
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.campaign
+def test_who_asks_for_jobs_is_not_told_to_start_a_cluster_for_that(alone: Any) -> None:
+    done = alone("job", "list")
+    assert (done.returncode, done.stdout) == (6, "")
+    assert "--ray-address" in done.stderr
+    assert "--start-ray" not in done.stderr
+
+
 @pytest.mark.parametrize("mode", JOB_MODES)
 @pytest.mark.campaign
 def test_start_ray_starts_a_cluster_that_stays(mode: str, alone: Any, shop: Path) -> None:

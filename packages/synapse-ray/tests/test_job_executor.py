@@ -322,6 +322,13 @@ class TestResults:
             thread.join()
         assert sorted(executor.get_result(job_id, PATIENCE) for job_id in job_ids) == list(range(1, 11))
 
+    def test_an_action_that_interrupts_itself_says_so(self, executor: RayJobExecutor) -> None:
+        def interrupts(params: dict[str, Any], ctx: Any) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(ExecutionCancelledError, match="its action raised KeyboardInterrupt"):
+            executor.get_result(executor.submit(interrupts), PATIENCE)
+
     def test_an_action_that_leaves_a_closed_stream_keeps_no_resources(
         self, executor: RayJobExecutor, connected_ray: ModuleType
     ) -> None:

@@ -556,6 +556,20 @@ def test_a_token_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_p
         server.server_close()
 
 
+def test_an_action_that_interrupts_itself_says_so(ray_cluster: RayCluster) -> None:
+    def interrupts(params: dict[str, Any], ctx: Any) -> None:
+        raise KeyboardInterrupt
+
+    executor = RayJobsApiExecutor(dashboard_address=ray_cluster.dashboard_url)
+    with pytest.raises(ExecutionCancelledError, match="its action raised KeyboardInterrupt"):
+        executor.get_result(executor.submit(interrupts), PATIENCE)
+
+
+def test_an_address_where_no_http_is_spoken_is_no_dashboard(ray_cluster: RayCluster) -> None:
+    with pytest.raises(BackendUnreachableError, match="it is no Ray dashboard"):
+        RayJobsApiExecutor(dashboard_address=f"http://{ray_cluster.address}").jobs()
+
+
 # -- without what is needed ---------------------------------------------------------------------
 
 

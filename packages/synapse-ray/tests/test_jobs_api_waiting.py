@@ -53,7 +53,7 @@ class FakeDashboard:
         message: What the cluster says about the job.
     """
 
-    url = "http://fake"
+    url = address = "http://fake"
 
     def __init__(
         self,

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import ray
+from packaging.version import Version
 
 from synapse_testing.ray_cluster import RayCluster
 
@@ -152,6 +154,23 @@ def test_the_command_line_ends_with_the_code_for_not_authorised(guarded: RayClus
         assert "Traceback" not in err
         if "--json" in command:
             assert json.loads(out)["error"]["type"] == "AuthenticationError"
+
+
+@pytest.mark.skipif(Version(ray.__version__) < Version("2.60"), reason="an older Ray takes up no token by itself")
+def test_a_token_in_the_home_folder_is_taken_up_in_every_mode(guarded: RayCluster, tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("code: adding\nactions: {add: {entrypoint: 'adding:add'}}\n")
+    (tmp_path / "adding.py").write_text("def add(params, ctx):\n    return 42\n")
+    (tmp_path / ".ray").mkdir()
+    (tmp_path / ".ray" / "auth_token").write_text(Path(guarded.environment["RAY_AUTH_TOKEN_PATH"]).read_text())
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    for mode in MODES:
+        done = subprocess.run(
+            [sys.executable, "-m", "synapse_cli", "plugin", "run", "add", "--path", str(tmp_path), "--mode", mode,
+             "--ray-address", guarded.address],
+            env={**environ, "HOME": str(tmp_path), "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0"},
+            capture_output=True, text=True, timeout=PATIENCE, check=False,
+        )  # fmt: skip
+        assert (done.returncode, done.stdout) == (0, "42\n"), (mode, done.stderr)
 
 
 FOUND = """

@@ -98,6 +98,15 @@ def test_the_streams_are_put_back(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == "seen\n"
 
 
+def test_half_a_character_is_shown_as_an_escape(capsys: pytest.CaptureFixture[str]) -> None:
+    reports: list[dict[str, Any]] = []
+    runner = ActionRunner(WorkerSettings())
+    for target in (lambda params: print("caf\udce9", end=""), lambda params: print("é")):
+        open_reply(runner.run(spec(target), pack({}), "job-7", reports.append))
+    assert [report["text"] for report in reports] == ["caf\\udce9\n", "é\n"]
+    assert capsys.readouterr().out == "caf\\udce9\né\n"
+
+
 def leaves_a_closed_stream(params: Any) -> None:
     with open(os.devnull, "w") as sys.stdout:
         pass

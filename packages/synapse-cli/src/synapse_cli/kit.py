@@ -77,7 +77,11 @@ def print_json(document: Any) -> None:
     try:
         text = _as_json(converted)
         text.encode()
-    except ValueError as error:  # an integer of thousands of digits, or half a character
+    except UnicodeEncodeError:  # half a character, which JSON can write as an escape
+        import json
+
+        text = json.dumps(converted, indent=2)
+    except ValueError as error:  # an integer of thousands of digits
         import json
 
         problems.append(str(error).partition(";")[0])

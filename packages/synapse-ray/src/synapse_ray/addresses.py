@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from synapse_core.errors import BackendError
 
-__all__ = ["ClusterAddress", "dashboard_url", "parse_address", "private_cluster"]
+__all__ = ["ClusterAddress", "dashboard_url", "parse_address", "private_cluster", "shown_url"]
 
 _DASHBOARD_PORT = 8265
 _CLIENT_PORT = 10001
@@ -34,7 +34,8 @@ class ClusterAddress:
     is_from_environment: bool = field(default=False, compare=False)
 
     def __str__(self) -> str:
-        return f"{self.text} (which RAY_ADDRESS names)" if self.is_from_environment else self.text
+        shown = shown_url(self.text)
+        return f"{shown} (which RAY_ADDRESS names)" if self.is_from_environment else shown
 
 
 def parse_address(address: str | None) -> ClusterAddress:
@@ -80,6 +81,13 @@ def dashboard_url(address: ClusterAddress) -> str | None:
         host = f"[{address.host}]" if address.host and ":" in address.host else address.host
         return f"http://{host}:{_DASHBOARD_PORT}"
     return None
+
+
+def shown_url(url: str) -> str:
+    """Return a URL, or an address without a scheme, for messages: without what may be a password in it."""
+    scheme, separator, rest = url.rpartition("://")
+    host, slash, path = rest.partition("?")[0].partition("/")
+    return f"{scheme}{separator}{host.rpartition('@')[2]}{slash}{path}"
 
 
 def private_cluster(found: str = "ray_address='local' is a cluster inside one process") -> BackendError:

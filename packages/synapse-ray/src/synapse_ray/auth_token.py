@@ -5,12 +5,26 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["WHERE_TOKENS_ARE", "auth_headers"]
+from synapse_core.errors import AuthenticationError
 
-WHERE_TOKENS_ARE = (
+__all__ = ["auth_headers", "wants_token"]
+
+_WHERE_TOKENS_ARE = (
     "it is looked for in RAY_AUTH_TOKEN, in the file that RAY_AUTH_TOKEN_PATH names, and in ~/.ray/auth_token, "
     "unless RAY_AUTH_MODE=disabled"
 )
+
+
+def wants_token(who: str, *, found: bool) -> AuthenticationError:
+    """Return the error for a cluster that wants a token.
+
+    Args:
+        who: The cluster, as the beginning of a sentence.
+        found: Whether there was one to send.
+    """
+    unset = "" if os.environ.get("RAY_AUTH_MODE") else " (RAY_AUTH_MODE=token says that it is to be used)"
+    given = f"it did not take the token that was found{unset}" if found else "none was found"
+    return AuthenticationError(f"{who} wants a token, and {given}: {_WHERE_TOKENS_ARE}")
 
 
 def auth_headers() -> dict[str, str]:

@@ -25,6 +25,7 @@ from synapse_cli.kit import (
 )
 from synapse_core.errors import BackendError, BackendUnreachableError, JobNotFoundError, PluginError
 from synapse_core.model.status import JobStatus
+from synapse_ray.addresses import shown_url
 from synapse_ray.base import BaseRayExecutor
 from synapse_ray.job_info import JobInfo
 
@@ -100,8 +101,8 @@ def _executor_of(job_id: str, address: str, mode: str | None, storage: str | Non
     if unreachable is not None and not answered:
         raise unreachable
     raise JobNotFoundError(
-        f"no job {job_id!r} on the cluster at {address!r}. `synapse job list` shows the jobs that there are; "
-        "--ray-address names another cluster" + (f". Not all could be asked: {unreachable}" if unreachable else "")
+        f"no job {job_id!r} on the cluster at {shown_url(address)!r}. `synapse job list` shows the jobs that there "
+        "are; --ray-address names another cluster" + (f". Not all could be asked: {unreachable}" if unreachable else "")
     )
 
 
@@ -120,6 +121,8 @@ def _reported(as_json: bool, job_id: str | None = None) -> Iterator[None]:
     try:
         yield
     except PluginError as error:
+        if isinstance(error, BackendUnreachableError) and "--start-ray" in str(error):  # which is for new work
+            error.args = ("no Ray cluster is running here, and none was named: --ray-address ADDRESS names one",)
         print_error(error)
         if as_json:
             job = {} if job_id is None else {"job_id": job_id}

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from synapse_core.errors import BackendError, ExecutionError, ExecutionTimeoutError, JobExistsError
+from synapse_core.errors import (
+    BackendError,
+    ExecutionCancelledError,
+    ExecutionError,
+    ExecutionTimeoutError,
+    JobExistsError,
+)
 
-__all__ = ["has_not_ended", "id_is_taken", "not_in_time", "tell_id"]
+__all__ = ["has_not_ended", "id_is_taken", "interrupted", "not_in_time", "tell_id"]
 
 
 def id_is_taken(job_id: str) -> JobExistsError:
@@ -22,6 +28,13 @@ def has_not_ended(job_id: str, status: str) -> ExecutionError:
         f"job {job_id!r} is {status}; only a job that has ended can be deleted. Stop it with cancel() "
         f"(`synapse job cancel {job_id}`)",
         details={"job_id": job_id},
+    )
+
+
+def interrupted(job_id: str) -> ExecutionCancelledError:
+    """Return the error for a job whose action raised `KeyboardInterrupt`, without anybody having stopped it."""
+    return ExecutionCancelledError(
+        f"job {job_id!r} has ended itself: its action raised KeyboardInterrupt", details={"job_id": job_id}
     )
 
 

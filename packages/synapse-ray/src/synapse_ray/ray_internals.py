@@ -218,9 +218,35 @@ def control_store(address: str) -> Any:
     try:
         return GcsClient(address=address)
     except Exception as error:
+        if not is_about_token(error):
+            raise
+        if not _takes_up_token():
+            raise translated(error, "connecting", address=address) from error
+    try:
+        return GcsClient(address=address)
+    except Exception as error:
         if is_about_token(error):
             raise translated(error, "connecting", address=address) from error
         raise
+
+
+def _takes_up_token() -> bool:
+    """Turn token authentication on in this process, where a token is found that nobody has said whether to use.
+
+    Ray does the same for its own ``auto``, and makes such a token itself when it starts a private cluster.
+    """
+    import ray
+
+    from synapse_ray.auth_token import auth_headers
+
+    if ray.is_initialized() or os.environ.get("RAY_AUTH_MODE") is not None or not auth_headers():
+        return False
+    try:
+        from ray._private.authentication.authentication_token_setup import _enable_token_auth
+    except ImportError:  # an older Ray takes up none by itself either
+        return False
+    _enable_token_auth()
+    return True
 
 
 def dashboard_of_cluster(address: str) -> str | None:

@@ -8,7 +8,6 @@ import re
 from ray import exceptions as ray_errors
 
 from synapse_core.errors import (
-    AuthenticationError,
     BackendError,
     BackendUnreachableError,
     ExecutionCancelledError,
@@ -17,7 +16,7 @@ from synapse_core.errors import (
     WorkerLostError,
 )
 from synapse_core.safe_text import safe_str
-from synapse_ray.auth_token import WHERE_TOKENS_ARE, auth_headers
+from synapse_ray.auth_token import auth_headers, wants_token
 from synapse_ray.missing_packages import missing_package
 
 __all__ = ["is_about_token", "is_out_of_memory", "last_lines", "refuse_missing_token", "translated", "worker_lost"]
@@ -52,7 +51,7 @@ def translated(error: BaseException, doing: str, *, address: str | None = None) 
     text = safe_str(error)
     at = f" at {address}" if address else ""
     if is_about_token(error):
-        return _wants_token(f"{doing}: the cluster{at}")
+        return wants_token(f"{doing}: the cluster{at}", found=bool(auth_headers()))
     if isinstance(error, ray_errors.RayActorError) and (missing := missing_package(text)) is not None:
         return BackendError(f"{doing}: {missing}")
     if isinstance(error, ray_errors.RuntimeEnvSetupError):
@@ -130,7 +129,7 @@ def refuse_missing_token(address: str | None = None) -> None:
     mode = os.environ.get("RAY_AUTH_MODE", "").lower()
     is_named = mode != "disabled" and os.environ.get("RAY_AUTH_TOKEN_PATH") and not os.environ.get("RAY_AUTH_TOKEN")
     if (is_named or (mode == "token" and address is not None)) and not auth_headers():
-        raise _wants_token(f"connecting: the cluster{f' at {address}' if address else ''}")
+        raise wants_token(f"connecting: the cluster{f' at {address}' if address else ''}", found=False)
 
 
 def is_about_token(error: BaseException | None) -> bool:
@@ -142,11 +141,6 @@ def is_about_token(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
-
-
-def _wants_token(who: str) -> AuthenticationError:
-    given = "it did not take the token that was found" if auth_headers() else "none was found"
-    return AuthenticationError(f"{who} wants a token, and {given}: {WHERE_TOKENS_ARE}")
 
 
 def _reason(text: str) -> str:

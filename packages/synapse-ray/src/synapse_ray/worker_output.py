@@ -92,24 +92,28 @@ class _LineStream(io.TextIOBase):
                 self._length += len(text)
                 return len(text)
             end = end or len(text)
-            self._hand_on("".join([*self._held, text[:end]]))
-            rest = text[end:]
+            whole, rest = "".join([*self._held, text[:end]]), text[end:]
             self._held, self._length = ([rest] if rest else []), len(rest)
+            self._hand_on(whole)
         return len(text)
 
     def finish(self) -> None:
         """Hand on a last line that has no newline."""
         with self._lock:
             if self._held:
-                self._hand_on("".join(self._held) + "\n")
+                whole = "".join(self._held) + "\n"
                 self._held, self._length = [], 0
+                self._hand_on(whole)
 
     def _hand_on(self, text: str) -> None:
         shown = redact(text, self._hidden)
+        if not shown.isascii():  # half a character, as in names of files that are no UTF-8, can be written nowhere
+            shown = shown.encode("utf-8", "backslashreplace").decode()
         self.emit(self._name, shown)
         if self._also_write:
-            self.under.write(shown)
-            self.under.flush()
+            with contextlib.suppress(OSError):  # a full disk of the node is no failure of the action
+                self.under.write(shown)
+                self.under.flush()
 
     def writable(self) -> bool:
         return True

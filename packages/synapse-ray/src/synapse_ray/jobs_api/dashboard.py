@@ -9,8 +9,9 @@ from typing import Any, TypeVar
 
 import httpx
 
-from synapse_core.errors import AuthenticationError, BackendError, BackendUnreachableError
-from synapse_ray.auth_token import WHERE_TOKENS_ARE, auth_headers
+from synapse_core.errors import BackendError, BackendUnreachableError
+from synapse_ray.addresses import shown_url
+from synapse_ray.auth_token import auth_headers, wants_token
 from synapse_ray.jobs_api import rest_paths
 from synapse_ray.jobs_api.answers import (
     Answer,
@@ -42,15 +43,20 @@ class Dashboard:
 
     Args:
         url: Its address.
+
+    Attributes:
+        address: The same.
+        url: The same for messages, without a password.
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
+        self.address = url.rstrip("/")
+        self.url = shown_url(self.address)
         try:
-            self._client = httpx.Client(base_url=self.url, headers=_headers(), timeout=_timeout(None))
+            self._client = httpx.Client(base_url=self.address, headers=_headers(), timeout=_timeout(None))
         except (httpx.InvalidURL, ValueError) as error:
             raise BackendError(
-                f"{url!r} is no address of a dashboard: {error}. It looks like http://HOST:8265"
+                f"{self.url!r} is no address of a dashboard: {error}. It looks like http://HOST:8265"
             ) from None
         self._checked: str | None = None
 
@@ -164,8 +170,8 @@ class AsyncDashboard:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
-        self._client = httpx.AsyncClient(base_url=self.url, headers=_headers(), timeout=_timeout(None))
+        self.url = shown_url(url)
+        self._client = httpx.AsyncClient(base_url=url, headers=_headers(), timeout=_timeout(None))
 
     async def close(self) -> None:
         """Let go of the connections."""
@@ -216,12 +222,7 @@ def _timeout(seconds: float | None) -> httpx.Timeout:
 
 def _checked(sent: httpx.Response, text: str, url: str) -> Answer:
     if sent.status_code in (401, 403):
-        given = (
-            "it did not take the token that was found"
-            if sent.request.headers.get("Authorization")
-            else "none was found"
-        )
-        raise AuthenticationError(f"the cluster at {url} wants a token, and {given}: {WHERE_TOKENS_ARE}")
+        raise wants_token(f"the cluster at {url}", found=bool(sent.request.headers.get("Authorization")))
     if "text/html" in sent.headers.get("content-type", "") or sent.is_redirect:
         raise not_a_dashboard(url)
     return Answer(sent.status_code, text, url)
@@ -248,6 +249,8 @@ def _is_refused(error: httpx.TransportError) -> bool:
 
 def _translated(error: httpx.TransportError, url: str) -> BackendUnreachableError:
     reason = str(error) or type(error).__name__
+    if isinstance(error, httpx.RemoteProtocolError) and "illegal" in reason:  # what answers speaks no HTTP
+        return not_a_dashboard(url)
     if isinstance(error, (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol)):
         return BackendUnreachableError(
             f"no Ray dashboard answers at {url}: {reason}. Start a cluster with `ray start --head`, or name another "

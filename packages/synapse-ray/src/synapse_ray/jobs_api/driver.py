@@ -20,6 +20,7 @@ from synapse_core.model.outcome import Outcome
 from synapse_core.redaction import redact
 from synapse_core.safe_text import safe_str
 from synapse_ray.event_relay import OUTPUT, log_text
+from synapse_ray.job_errors import interrupted
 from synapse_ray.jobs_api.entrypoint import secret_name, side_folder
 from synapse_ray.jobs_api.event_file import EventFile
 from synapse_ray.jobs_api.node_files import LogCopier, NodePlace, find_place, write_whole
@@ -34,6 +35,7 @@ from synapse_ray.worker_output import flush_output
 __all__ = ["main"]
 
 _GRACE = 2.0  # Ray kills what is left three seconds after it asked for the end
+_ENDS = (signal.SIGTERM, signal.SIGINT)
 _TERMINATED = 128 + signal.SIGTERM
 
 
@@ -88,7 +90,12 @@ def _work(work: JobWork, place: NodePlace, folder: Path, events: EventFile) -> i
     value: Any = None
     outcome: Outcome | None = None
     try:
-        value = runner.call(work.spec, work.params, work.job_id, emit)
+        try:
+            value = runner.call(work.spec, work.params, work.job_id, emit)
+        except KeyboardInterrupt:
+            if any(signal.getsignal(number) is not _interrupt for number in _ENDS):  # Ray has asked for the end
+                raise
+            raise interrupted(work.job_id) from None
     except PluginError as error:
         outcome = Outcome.from_dict(without_secrets(Outcome.of_error(error).to_dict(), runner.secrets))
         sys.stderr.write(redact(_described(error), runner.secrets))
@@ -127,7 +134,7 @@ def _end_on_signal() -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)
     signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in _ENDS:
         signal.signal(number, _interrupt)
     threading.Thread(target=_insist, args=(reader,), name="synapse-stop", daemon=True).start()
 
@@ -139,7 +146,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _insist(reader: int) -> None:
     """End the process some time after the signal, also where the action never looks up."""
-    while os.read(reader, 1)[0] not in (signal.SIGTERM, signal.SIGINT):
+    while os.read(reader, 1)[0] not in _ENDS:
         pass
     threading.Event().wait(_GRACE)
     end_descendants(0.5)

@@ -188,7 +188,7 @@ class RayJobsApiExecutor(HttpJobQuestions, BaseRayExecutor):
         """
         prepared = self._preparer.prepare(action, action_cls, entrypoint).with_params(params)
         refuse_pickles(prepared.spec.name, prepared.params, params)
-        name = job_id or self._options.job_id or f"job-{uuid.uuid4().hex[:16]}"
+        name = job_id if job_id is not None else self._options.job_id or f"job-{uuid.uuid4().hex[:16]}"
         check_job_id(name)
         shipped = self._shipments.current(prepared.folder)
         work = JobWork(name, prepared.spec, prepared.params, shipped.settings, self._storage)

@@ -150,7 +150,7 @@ class HttpJobQuestions(ABC):
         """
         # In threads: the first use connects, and may start a cluster; and a dashboard that is away is waited for.
         info = await asyncio.to_thread(self._known, job_id)
-        dashboard = await asyncio.to_thread(AsyncDashboard, self._dashboard.url)
+        dashboard = await asyncio.to_thread(AsyncDashboard, self._dashboard.address)
         try:
             lines = drive_async(follow_log(job_id, info), dashboard, job_id, timeout)
             try:

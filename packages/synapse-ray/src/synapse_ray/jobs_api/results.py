@@ -20,6 +20,7 @@ from synapse_core.errors import (
 )
 from synapse_core.model.status import JobStatus
 from synapse_core.model.type_names import loaded_type
+from synapse_ray.addresses import shown_url
 from synapse_ray.jobs_api import rest_paths
 from synapse_ray.jobs_api.answers import JobDetails
 from synapse_ray.jobs_api.dashboard import Dashboard
@@ -72,10 +73,10 @@ def stored_result(storage: str, job_id: str) -> Opened | None:
     Raises:
         BackendError: The storage cannot be read.
     """
-    from synapse_ray.jobs_api.storage import newest_result, open_result, shown
+    from synapse_ray.jobs_api.storage import newest_result, open_result
 
     name = newest_result(storage, job_id)
-    return None if name is None else _read(job_id, shown(storage), lambda: open_result(storage, job_id, name))
+    return None if name is None else _read(job_id, shown_url(storage), lambda: open_result(storage, job_id, name))
 
 
 def stored_name(nonce: str) -> str:
@@ -140,9 +141,9 @@ def _find(dashboard: Dashboard, job_id: str, info: JobDetails, nonce: str, stora
     except (AuthenticationError, BackendUnreachableError) as error:
         problem = error
     if storage is not None:
-        from synapse_ray.jobs_api.storage import open_result, shown
+        from synapse_ray.jobs_api.storage import open_result
 
-        found = _read(job_id, shown(storage), lambda: open_result(storage, job_id, stored_name(nonce)))
+        found = _read(job_id, shown_url(storage), lambda: open_result(storage, job_id, stored_name(nonce)))
         if found is not None:
             return found
     if problem is not None:

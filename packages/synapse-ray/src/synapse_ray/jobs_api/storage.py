@@ -16,9 +16,10 @@ from typing import Any
 
 from synapse_core.errors import BackendError, BackendMissingError
 from synapse_core.safe_text import safe_str
+from synapse_ray.addresses import shown_url
 from synapse_ray.names import check_job_id
 
-__all__ = ["delete_result", "has_result", "newest_result", "open_result", "put_result", "require_storage", "shown"]
+__all__ = ["delete_result", "has_result", "newest_result", "open_result", "put_result", "require_storage"]
 
 _NAME = re.compile(r"([0-9a-f]{32})\.result")
 _PIECE = 1024 * 1024
@@ -153,7 +154,8 @@ def _translated(doing: str, url: str, hint: str) -> Iterator[None]:
         yield
     except Exception as error:  # every kind of storage has errors of its own
         raise BackendError(
-            f"{doing} the storage {shown(url)} failed: {type(error).__name__}: {safe_str(error)}. {hint}, and ask again"
+            f"{doing} the storage {shown_url(url)} failed: {type(error).__name__}: {safe_str(error)}. "
+            f"{hint}, and ask again"
         ) from error
 
 
@@ -169,10 +171,3 @@ def _file_system(url: str) -> tuple[Any, str]:
     except Exception as error:  # an unknown scheme, or a driver that is not installed
         raise BackendError(f"storage={url.partition('://')[0]}://… cannot be opened: {safe_str(error)}") from error
     return found
-
-
-def shown(url: str) -> str:
-    """Return the URL without what may be a password in it."""
-    scheme, _, rest = url.partition("://")
-    host, slash, path = rest.partition("?")[0].partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
