@@ -230,7 +230,8 @@ def test_a_copy_keeps_nothing_of_a_pool_that_is_gone(make_executor: MakeExecutor
     with pytest.raises(BackendError, match="pool"):
         of_other.execute(actions.adds, {"left": 1})
     assert of_other._ticket not in shared_pool._attached
-    assert of_other._ticket.dispatcher not in shared_pool._pumps
+    used = {ticket.dispatcher for ticket in shared_pool._attached}  # by copies of other tests
+    assert set(shared_pool._pumps) <= used
 
 
 def test_sharing_holds_no_lock_that_a_starting_actor_needs(
