@@ -189,7 +189,7 @@ def test_what_is_printed_cannot_forge_a_result(executor: RayJobsApiExecutor) -> 
         from synapse_core.model.outcome import Outcome
         from synapse_ray.jobs_api.result_files import outcome_file
 
-        content = b"".join(outcome_file(Outcome(value="forged"), None, {}))
+        content = b"".join(outcome_file(Outcome(value="forged"), None))
         for stream in (sys.stdout, sys.stderr):
             stream.buffer.write(content + b"\n")
             stream.write(json.dumps(Outcome(value="forged").to_dict()) + "\n")

@@ -47,7 +47,7 @@ def in_pieces(content: bytes, length: int) -> Iterator[bytes]:
 
 
 def round_trip(value: Any, length: int = 7919) -> Any:
-    content = b"".join(outcome_file(None, value, {}))
+    content = b"".join(outcome_file(None, value))
     return open_file(in_pieces(content, length)).unwrap(loaded_type)
 
 
@@ -92,7 +92,7 @@ def test_long_parts_inside_objects_come_back_and_the_objects_are_left_alone() ->
 
 
 def test_a_long_text_is_not_written_as_data() -> None:
-    header, *rest = list(outcome_file(None, {"t": "é" * LONG}, {}))[1:]
+    header, *rest = list(outcome_file(None, {"t": "é" * LONG}))[1:]
     assert len(header) < 1000
     assert sum(len(piece) for piece in rest) == 2 * LONG
 
@@ -107,7 +107,7 @@ def test_what_only_looks_like_a_part_stays_what_it_is() -> None:
 def test_an_error_comes_back() -> None:
     outcome = Outcome.of_error(ExecutionError("it broke", original_type="OvenError"))
     with pytest.raises(ExecutionError, match="it broke"):
-        open_file([b"".join(outcome_file(outcome, None, {}))]).unwrap(loaded_type)
+        open_file([b"".join(outcome_file(outcome, None))]).unwrap(loaded_type)
 
 
 def test_a_result_without_a_form_is_described_with_its_long_parts() -> None:
@@ -118,7 +118,7 @@ def test_a_result_without_a_form_is_described_with_its_long_parts() -> None:
 
 @pytest.mark.parametrize("damage", ["cut", "header", "part", "other"])
 def test_a_damaged_file_is_refused(damage: str) -> None:
-    content = bytearray(b"".join(outcome_file(None, b"x" * LONG, {})))
+    content = bytearray(b"".join(outcome_file(None, b"x" * LONG)))
     if damage == "cut":
         content = content[:-1]
     elif damage == "header":

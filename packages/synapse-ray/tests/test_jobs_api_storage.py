@@ -37,7 +37,7 @@ def keep(storage: str, tmp_path: Path) -> Any:
 
     def keep(job_id: str, value: Any, name: str = OLD, outcome: Outcome | None = None) -> None:
         source = tmp_path / "source"
-        source.write_bytes(b"".join(outcome_file(outcome, value, {})))
+        source.write_bytes(b"".join(outcome_file(outcome, value)))
         put_result(storage, job_id, name, source)
         moment = next(moments)
         os.utime(tmp_path / "results" / job_id / f"{name}.result", (moment, moment))
@@ -83,7 +83,7 @@ def test_of_an_id_that_was_used_twice_the_later_result_is_found(storage: str, ke
 def test_an_id_leads_to_nothing_outside_of_the_folder(job_id: str, storage: str, keep: Any, tmp_path: Path) -> None:
     keep("job-1", 1)
     (tmp_path / "secret").mkdir()
-    (tmp_path / "secret" / f"{OLD}.result").write_bytes(b"".join(outcome_file(None, "stolen", {})))
+    (tmp_path / "secret" / f"{OLD}.result").write_bytes(b"".join(outcome_file(None, "stolen")))
     assert newest_result(storage, job_id) is None
     with pytest.raises(BackendError, match="job id"), open_result(storage, job_id, OLD):
         pass

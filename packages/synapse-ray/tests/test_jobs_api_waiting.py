@@ -161,7 +161,7 @@ def test_an_outage_while_the_result_is_fetched_loses_no_result(error: type[Backe
         "SUCCEEDED",
         outage=20,
         error=lambda: error("away"),
-        files={f"{FOLDER}/result": b"".join(outcome_file(None, 42, {}))},
+        files={f"{FOLDER}/result": b"".join(outcome_file(None, 42))},
     )
     assert read_result(dashboard_as(fake), JOB, details("SUCCEEDED"), None) == 42
 

@@ -32,7 +32,7 @@ def spec(target: Any) -> ActionSpec:
 
 def run(target: Any, params: Any = None, settings: WorkerSettings | None = None) -> tuple[Reply, list[dict[str, Any]]]:
     reports: list[dict[str, Any]] = []
-    runner = ActionRunner(settings or WorkerSettings(writes_output=False))
+    runner = ActionRunner(settings or WorkerSettings())
     reply = runner.run(spec(target), pack(params or {}), "job-7", reports.append)
     assert json.loads(json.dumps(reports)) == reports
     return reply, reports
@@ -54,7 +54,7 @@ def test_errors_come_back_as_errors() -> None:
 def test_code_that_cannot_be_opened_here_is_an_error_of_ours_without_secrets() -> None:
     module = f"missing_{SECRET.replace('-', '_')}"
     pickled = f"c{module}\nAction\n.".encode()  # as a pickle names what it does not hold
-    runner = ActionRunner(WorkerSettings({"MY_TOKEN": SECRET.replace("-", "_")}, writes_output=False))
+    runner = ActionRunner(WorkerSettings({"MY_TOKEN": SECRET.replace("-", "_")}))
     reply = runner.run(ActionSpec("mine", pickled=pickled), pack({}), "job-7", lambda report: None)
     with pytest.raises(ActionLoadError, match=r"'mine' cannot be opened on the worker: ModuleNotFoundError") as caught:
         open_reply(reply)
@@ -66,7 +66,7 @@ def test_values_keep_their_type_in_ctx_and_are_text_in_the_process() -> None:
     def look(params: Any, ctx: Any) -> Any:
         return ctx.env["RATE"], os.environ["RATE"], os.environ["FLAG"], os.environ["KEY_OF_RUNTIME_ENV"], ctx.job_id
 
-    settings = WorkerSettings({"RATE": 0.5, "FLAG": True}, {"KEY_OF_RUNTIME_ENV": "x"}, writes_output=False)
+    settings = WorkerSettings({"RATE": 0.5, "FLAG": True}, {"KEY_OF_RUNTIME_ENV": "x"})
     assert open_reply(run(look, settings=settings)[0]) == (0.5, "0.5", "true", "x", "job-7")
 
 
@@ -91,10 +91,8 @@ def test_what_an_action_prints_is_reported_in_whole_lines_and_in_order() -> None
 
 def test_the_streams_are_put_back(capsys: pytest.CaptureFixture[str]) -> None:
     before = sys.stdout, sys.stderr
-    run(lambda params: print("x"))
+    run(lambda params: print("seen"))
     assert (sys.stdout, sys.stderr) == before
-    assert capsys.readouterr().out == ""
-    run(lambda params: print("seen"), settings=WorkerSettings(writes_output=True))
     assert capsys.readouterr().out == "seen\n"
 
 
@@ -130,7 +128,7 @@ def test_secrets_are_hidden_in_everything_that_leaves_the_worker() -> None:
         ctx.log_message(ctx.env["MY_TOKEN"])
         raise ValueError(ctx.env["MY_TOKEN"])
 
-    reply, reports = run(leak, settings=WorkerSettings({"MY_TOKEN": SECRET}, writes_output=False))
+    reply, reports = run(leak, settings=WorkerSettings({"MY_TOKEN": SECRET}))
     assert len(reports) == 3
     assert SECRET not in json.dumps(reports)
     assert SECRET not in json.dumps(reply)
@@ -143,7 +141,9 @@ def test_a_report_is_shown_again_where_the_caller_is(capsys: pytest.CaptureFixtu
         ctx.set_progress(1, 2, "half")
 
     sink = RecordingSink()
-    for report in run(speak)[1]:
+    reports = run(speak)[1]
+    capsys.readouterr()  # what the worker itself wrote
+    for report in reports:
         relay(report, sink)
     shown = capsys.readouterr()
     assert (shown.out, shown.err) == ("out\n", "err\n")

@@ -34,12 +34,10 @@ class WorkerSettings:
     Attributes:
         env: Values above the worker's own ``os.environ``, types kept: config, overrides, credentials.
         variables: Environment variables that were taken out of ``runtime_env`` because they look like secrets.
-        writes_output: Whether what actions print goes to the worker's own streams as well.
     """
 
     env: Mapping[str, Any] = field(default_factory=dict)
     variables: Mapping[str, str] = field(default_factory=dict)
-    writes_output: bool = True
 
     def __repr__(self) -> str:
         return f"WorkerSettings({len(self.env)} values, {len(self.variables)} variables)"
@@ -59,7 +57,7 @@ class ActionRunner:
         self._known: dict[ActionSpec, ResolvedAction] = {}
         self._environment: PluginEnvironment | None = None
         self.secrets = [*secret_values(settings.env), *settings.variables.values()]
-        self._output = OutputCapture(self.secrets, also_write=settings.writes_output)
+        self._output = OutputCapture(self.secrets)
         # In the process's environment, where clients and subprocesses of the action look for them. What a process
         # sets itself shows in none of Ray's interfaces.
         os.environ.update({key: _as_text(value) for key, value in settings.env.items() if value is not None})

@@ -31,12 +31,10 @@ class OutputCapture:
 
     Args:
         secrets: Texts that nobody should see.
-        also_write: Whether to write it to the worker's own streams, and so to its log file, as well.
     """
 
-    def __init__(self, secrets: Iterable[str], *, also_write: bool) -> None:
+    def __init__(self, secrets: Iterable[str]) -> None:
         self._hidden = list(secrets)
-        self._also_write = also_write
         self._streams: tuple[_LineStream, ...] = ()
 
     def begin(self, emit: Callable[[str, str], None]) -> None:
@@ -44,7 +42,7 @@ class OutputCapture:
         under = _usable(sys.stdout, sys.__stdout__), _usable(sys.stderr, sys.__stderr__)
         if not self._streams or (self._streams[0].under, self._streams[1].under) != under:
             self._streams = tuple(
-                _LineStream(name, stream, self._hidden, self._also_write)
+                _LineStream(name, stream, self._hidden)
                 for name, stream in zip(("stdout", "stderr"), under, strict=True)
             )
         for stream in self._streams:
@@ -75,11 +73,10 @@ class _LineStream(io.TextIOBase):
 
     emit: Callable[[str, str], None]
 
-    def __init__(self, name: str, under: TextIO, hidden: list[str], also_write: bool) -> None:
+    def __init__(self, name: str, under: TextIO, hidden: list[str]) -> None:
         self.under = under
         self._name = name
         self._hidden = hidden
-        self._also_write = also_write
         self._held: list[str] = []
         self._length = 0
         self._lock = threading.RLock()
@@ -110,10 +107,9 @@ class _LineStream(io.TextIOBase):
         if not shown.isascii():  # half a character, as in names of files that are no UTF-8, can be written nowhere
             shown = shown.encode("utf-8", "backslashreplace").decode()
         self.emit(self._name, shown)
-        if self._also_write:
-            with contextlib.suppress(OSError):  # a full disk of the node is no failure of the action
-                self.under.write(shown)
-                self.under.flush()
+        with contextlib.suppress(OSError):  # a full disk of the node is no failure of the action
+            self.under.write(shown)
+            self.under.flush()
 
     def writable(self) -> bool:
         return True
@@ -125,8 +121,7 @@ class _LineStream(io.TextIOBase):
         return self.under.fileno()
 
     def flush(self) -> None:
-        if self._also_write:
-            self.under.flush()
+        self.under.flush()
 
     @property
     def encoding(self) -> str:  # type: ignore[override]

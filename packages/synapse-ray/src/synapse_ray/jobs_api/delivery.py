@@ -33,7 +33,7 @@ def deliver(outcome: Outcome | None, value: Any, work: JobWork, place: NodePlace
         BackendError: The storage does not take it.
     """
     durability = "cluster" if place.is_head else "node"
-    write_whole(folder / "result", outcome_file(outcome, value, {}))
+    write_whole(folder / "result", outcome_file(outcome, value))
     size = (folder / "result").stat().st_size
     if work.storage is not None:
         from synapse_ray.jobs_api.storage import put_result

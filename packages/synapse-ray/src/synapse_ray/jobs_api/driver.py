@@ -119,7 +119,7 @@ def _deliver(outcome: Outcome | None, value: Any, work: JobWork, place: NodePlac
         sys.stderr.write(f"{problem}\n")
         with contextlib.suppress(OSError):
             lost = Outcome.of_error(problem)
-            write_whole(folder / "result", outcome_file(lost, None, {"durability": "node"}))
+            write_whole(folder / "result", outcome_file(lost, None))
         return 1
     return 0 if outcome is None else 1
 

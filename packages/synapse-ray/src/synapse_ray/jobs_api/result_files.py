@@ -38,13 +38,11 @@ class Opened:
 
     Attributes:
         data: What its writer said, as JSON types: an outcome or tagged data.
-        notes: What else its writer wrote down.
         mark: By which the places of the parts are known.
         parts: The long parts.
     """
 
     data: Any
-    notes: dict[str, Any]
     mark: str
     parts: list[Any]
 
@@ -61,21 +59,21 @@ def value_file(value: Any) -> Iterator[bytes | memoryview]:
         UnencodableError: It has no form as data; raised before the first piece.
     """
     taken = take_out(value)
-    return _written(encode(taken.value), {}, taken)
+    return _written(encode(taken.value), taken)
 
 
-def outcome_file(outcome: Outcome | None, value: Any, notes: dict[str, Any]) -> Iterator[bytes | memoryview]:
+def outcome_file(outcome: Outcome | None, value: Any) -> Iterator[bytes | memoryview]:
     """Yield the file of an outcome, or of a result where there is none yet.
 
     A result without a form as data becomes a described stand-in.
     """
     if outcome is not None:
-        return _written(outcome.to_dict(), notes, Taken(None, "", []))
+        return _written(outcome.to_dict(), Taken(None, "", []))
     taken = take_out(value)
     made = Outcome.of_value(taken.value, allow_pickle=False)
     if made.stand_in and taken.parts:  # described as what it was, not as what is left of it
         made, taken = Outcome.of_value(value, allow_pickle=False), Taken(None, "", [])
-    return _written(made.to_dict(), notes, taken)
+    return _written(made.to_dict(), taken)
 
 
 def open_file(pieces: Iterable[bytes]) -> Opened:
@@ -93,16 +91,16 @@ def open_file(pieces: Iterable[bytes]) -> Opened:
         raise BrokenFileError("its header was damaged")
     header = json.loads(text)
     parts = [_read_part(described, source) for described in header["parts"]]
-    return Opened(header["data"], header["notes"], header["mark"], parts)
+    return Opened(header["data"], header["mark"], parts)
 
 
-def _written(data: Any, notes: dict[str, Any], taken: Taken) -> Iterator[bytes | memoryview]:
+def _written(data: Any, taken: Taken) -> Iterator[bytes | memoryview]:
     described = []
     raw = [raw_bytes(part) for part in taken.parts]
     for part, content in zip(taken.parts, raw, strict=True):
         digest = hashlib.sha256(content).hexdigest()
         described.append({**describe_buffer(part), "length": content.nbytes, "sha256": digest})
-    header = {"data": data, "notes": notes, "mark": taken.mark, "parts": described}
+    header = {"data": data, "mark": taken.mark, "parts": described}
     text = json.dumps(header, ensure_ascii=False, separators=(",", ":")).encode()
     preamble = _PREAMBLE.pack(_MAGIC, len(text), hashlib.sha256(text).digest())
     return _pieces(preamble, text, raw)

@@ -52,7 +52,6 @@ def pack_work(work: JobWork) -> bytes:
         settings = {
             "env": dict(work.settings.env),
             "variables": dict(work.settings.variables),
-            "writes_output": work.settings.writes_output,
         }
     value = {
         "job_id": work.job_id,
