@@ -15,14 +15,14 @@ import pytest
 from synapse_core.errors import BackendError, BackendUnreachableError
 from synapse_core.plugins.registry import registry
 from synapse_core.ports.events import MessageEvent, RecordingSink
-from synapse_ray import connection, dispatcher, event_pump, hub, mailbox
+from synapse_ray import connection, dispatcher, event_pump, hub, mailbox, pending_notice
 from synapse_ray.action_spec import ActionSpec
 from synapse_ray.actor_executor import RayActorExecutor
 from synapse_ray.addresses import ClusterAddress
 from synapse_ray.dispatcher import GONE, REPORTS, Dispatcher, Refusal
 from synapse_ray.event_pump import CallReports, EventPump
 from synapse_ray.mailbox import Mailbox
-from synapse_ray.start_notice import StartNotice, notice_text, told_while_pending
+from synapse_ray.start_notice import StartNotice, notice_text
 from synapse_ray.warm_call import _key_of
 from synapse_testing.waiting import until
 
@@ -267,14 +267,14 @@ def test_nothing_is_said_of_a_short_wait() -> None:
 def test_who_follows_a_job_that_does_not_start_is_told(
     status: str, is_told: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(StartNotice, "patience", 0.0)
+    monkeypatch.setattr(pending_notice, "PATIENCE_SECONDS", 0.0)
     asked = threading.Event()
 
     def get_status(job_id: str) -> str:
         asked.set()
         return status
 
-    with told_while_pending("j", get_status, ", and more"):
+    with pending_notice.told_while_pending("j", get_status, ", and more"):
         assert asked.wait(10)
         timer = next((thread for thread in threading.enumerate() if isinstance(thread, threading.Timer)), None)
         if timer is not None:
@@ -284,14 +284,14 @@ def test_who_follows_a_job_that_does_not_start_is_told(
 
 
 def test_nothing_is_asked_of_a_job_that_is_followed_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(StartNotice, "patience", 0.05)
+    monkeypatch.setattr(pending_notice, "PATIENCE_SECONDS", 0.05)
     asked: list[str] = []
 
     def get_status(job_id: str) -> str:
         asked.append(job_id)
         return "PENDING"
 
-    with told_while_pending("j", get_status):
+    with pending_notice.told_while_pending("j", get_status):
         pass
     time.sleep(0.2)
     assert not asked

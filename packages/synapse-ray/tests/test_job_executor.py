@@ -29,9 +29,8 @@ from synapse_core.errors import (
 )
 from synapse_core.model.status import JobStatus
 from synapse_core.ports.events import RecordingSink
-from synapse_ray import RayJobExecutor
+from synapse_ray import RayJobExecutor, pending_notice
 from synapse_ray.ray_internals import drop_parcel
-from synapse_ray.start_notice import StartNotice
 from synapse_testing import actions
 from synapse_testing.ray_cluster import RayCluster
 from synapse_testing.waiting import until
@@ -236,7 +235,7 @@ class TestStatus:
         assert first.get_status(waiting) == "PENDING"
         with pytest.raises(ExecutionTimeoutError, match="it goes on"):
             first.wait(waiting, 0.2)
-        monkeypatch.setattr(StartNotice, "patience", 0.2)
+        monkeypatch.setattr(pending_notice, "PATIENCE_SECONDS", 0.2)
         with pytest.raises(ExecutionTimeoutError):
             first.follow(waiting, 3)
         assert f"still waiting: job {waiting!r} has not started" in capsys.readouterr().err

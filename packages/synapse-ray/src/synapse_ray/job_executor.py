@@ -26,10 +26,10 @@ from synapse_ray.keeper.answers import ended_outcome, fetched_outcome, open_outc
 from synapse_ray.keeper.client import KeeperClient
 from synapse_ray.keeper.records import Outcome
 from synapse_ray.names import check_job_id
+from synapse_ray.pending_notice import told_while_pending
 from synapse_ray.placement import refuse_impossible
 from synapse_ray.ray_internals import shows_worker_output
 from synapse_ray.shipping import Shipments, upload
-from synapse_ray.start_notice import told_while_pending
 from synapse_ray.translation import translated
 
 if TYPE_CHECKING:

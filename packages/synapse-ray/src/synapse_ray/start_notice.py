@@ -1,19 +1,15 @@
-"""What is said where a call waits for actors, or for a job, that do not start."""
+"""What is said where a call waits for actors that do not start."""
 
 from __future__ import annotations
 
-import contextlib
 import sys
-import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import ray
 
-from synapse_core.model.status import JobStatus
-
-__all__ = ["StartNotice", "notice_text", "told_while_pending"]
+__all__ = ["StartNotice", "notice_text"]
 
 _GIB = 2**30
 _NAMES = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
@@ -48,33 +44,6 @@ class StartNotice:
         except Exception:  # the cluster may be gone, which others say better
             return
         sys.stderr.write(notice_text(count, self._resources, free, total))
-
-
-@contextlib.contextmanager
-def told_while_pending(job_id: str, get_status: Callable[[str], str], more: str = "") -> Iterator[None]:
-    """Say once on stderr that a job has not started, when that takes as long as `StartNotice.patience`.
-
-    Args:
-        job_id: The job that is followed within the block.
-        get_status: Returns its status; called in another thread.
-        more: What else there is to say.
-    """
-
-    def say() -> None:
-        with contextlib.suppress(Exception):  # whoever follows the job says better what is wrong
-            if get_status(job_id) == JobStatus.PENDING:
-                sys.stderr.write(
-                    f"still waiting: job {job_id!r} has not started. Its environment is being made, or what it asks "
-                    f"for is not free; `ray status` shows it{more}\n"
-                )
-
-    timer = threading.Timer(StartNotice.patience, say)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
 
 
 def notice_text(count: int, resources: Mapping[str, Any], free: Mapping[str, float], total: Mapping[str, float]) -> str:

@@ -12,12 +12,12 @@ import tempfile
 
 from synapse_core.errors import BackendError
 from synapse_core.redaction import looks_secret, looks_secret_value
+from synapse_ray.ray_texts import last_lines
 from synapse_ray.settings import CREDENTIALS
 
 __all__ = ["start_head"]
 
 _PATIENCE_SECONDS = 180.0
-_LAST_LINES = 15
 _ADDRESS = re.compile(r"--address='([^']+)'")
 
 
@@ -54,8 +54,7 @@ def start_head() -> str:
         text = output.read().decode(errors="replace")
     found = _ADDRESS.search(text)
     if code != 0 or found is None:
-        last = "\n".join(f"  {line}" for line in text.splitlines()[-_LAST_LINES:])
-        raise BackendError(f"a Ray cluster could not be started with `ray start --head`:\n{last}")
+        raise BackendError(f"a Ray cluster could not be started with `ray start --head`:\n{last_lines(text)}")
     address = found.group(1)
     sys.stderr.write(
         f"no Ray cluster was running: started one at {address}. It stays when this process ends; `ray stop` ends it\n"

@@ -13,24 +13,17 @@ from synapse_core.errors import (
     ExecutionCancelledError,
     ExecutionTimeoutError,
     PluginError,
-    WorkerLostError,
 )
 from synapse_core.safe_text import safe_str
 from synapse_ray.auth_token import auth_headers, wants_token
 from synapse_ray.missing_packages import missing_package
+from synapse_ray.ray_texts import first_line, last_lines, worker_lost
 
-__all__ = ["is_about_token", "is_out_of_memory", "last_lines", "refuse_missing_token", "translated", "worker_lost"]
+__all__ = ["is_about_token", "refuse_missing_token", "translated"]
 
-_LAST_LINES = 15
 _START_ONE = "Start one with `ray start --head`"
-_FRAME = re.compile(r'^\s+File ".*, line \d+|^Traceback \(most recent call last\)')
-_CODE = re.compile(r"^    ")
 _WANTS_TOKEN = re.compile(r"(?i)authentication token|InvalidAuthToken|Unauthenticated:")
 _AUTHENTICATION_ERRORS = getattr(ray_errors, "AuthenticationError", ())  # Ray has it from 2.52 on
-_OUT_OF_MEMORY = ray_errors.OutOfMemoryError.__name__
-_GUESSES = "Some common causes include:"  # after which Ray lists what it may have been
-_NODE_DIED = "its node has died"
-_LOW_ON_MEMORY = "running low on memory"
 # Where Ray raises a RuntimeError for it.
 _NO_CONNECTION = re.compile(
     r"(failed|unable|could not|cannot) (to )?connect\b|\bnot connected\b|connection refused", re.IGNORECASE
@@ -60,7 +53,7 @@ def translated(error: BaseException, doing: str, *, address: str | None = None) 
             f"The installer said:\n{last_lines(text)}"
         )
     if isinstance(error, (ray_errors.ActorUnschedulableError, ray_errors.TaskUnschedulableError)):
-        return BackendError(f"{doing}: no node can ever run it: {_first_line(text)}")
+        return BackendError(f"{doing}: no node can ever run it: {first_line(text)}")
     if isinstance(error, ray_errors.GetTimeoutError):
         return ExecutionTimeoutError(f"{doing}: not finished in time; the work goes on")
     if isinstance(error, ray_errors.TaskCancelledError):
@@ -80,41 +73,8 @@ def translated(error: BaseException, doing: str, *, address: str | None = None) 
     if "Version mismatch" in text:
         return BackendError(f"{doing}: {_one_line(text)}. Install the same Ray and Python minor version on both sides")
     if isinstance(error, (ConnectionError, ray_errors.RpcError)) or _NO_CONNECTION.search(text):
-        return BackendUnreachableError(f"{doing}: no Ray cluster answers{at}: {_first_line(text)}. {_START_ONE}")
-    return BackendError(f"{doing}: Ray failed with {type(error).__name__}: {_first_line(text)}")
-
-
-def is_out_of_memory(reason: str) -> bool:
-    """Say whether Ray says of a worker's death that its node had too little memory."""
-    return _LOW_ON_MEMORY in reason
-
-
-def worker_lost(
-    doing: str, reason: str, *, original_type: str | None = None, actor_id: str | None = None
-) -> WorkerLostError:
-    """Return the error for a worker that died.
-
-    Args:
-        doing: What it was doing, as a participle.
-        reason: What Ray says of its death.
-        original_type: Name of Ray's exception, where there was one.
-        actor_id: Ray's id of the actor, where it has run.
-    """
-    if is_out_of_memory(reason) or original_type == _OUT_OF_MEMORY:
-        line = next((line.strip() for line in reason.splitlines() if _LOW_ON_MEMORY in line), _first_line(reason))
-        return WorkerLostError(
-            f"{doing}: the node ran out of memory, and its worker was ended. Ask for more with memory=, "
-            f"or run fewer at a time. Ray says: {line}",
-            original_type=_OUT_OF_MEMORY,
-        )
-    # What it printed last was on its way here; its node has it, as long as there is that node.
-    has_log = actor_id is not None and _NODE_DIED not in reason
-    last = f"`ray logs actor --id {actor_id}` shows what it printed last. " if has_log else ""
-    return WorkerLostError(
-        f"{doing}: the worker died before it had answered: {_reason(reason)}. Whether it had finished is not known. "
-        f"{last}An action that may be run again can say so with idempotent = True",
-        original_type=original_type,
-    )
+        return BackendUnreachableError(f"{doing}: no Ray cluster answers{at}: {first_line(text)}. {_START_ONE}")
+    return BackendError(f"{doing}: Ray failed with {type(error).__name__}: {first_line(text)}")
 
 
 def refuse_missing_token(address: str | None = None) -> None:
@@ -143,30 +103,5 @@ def is_about_token(error: BaseException | None) -> bool:
     return False
 
 
-def _reason(text: str) -> str:
-    """Return the sentence of an actor's death that says why."""
-    for mark in ("The actor died because", "Worker exit detail:", "The actor is dead because", "error_message:"):
-        if mark in text:
-            found = text[text.index(mark) :].partition("\n")[0]
-            found = found.removeprefix("error_message:").partition(_GUESSES)[0]
-            return found.strip().rstrip(".")
-    return _first_line(text).rstrip(".")
-
-
-def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.splitlines() if line.strip()), "it gave no reason")
-
-
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def last_lines(text: str) -> str:
-    """Return the last lines of what an installer or Ray says, indented, without the frames of tracebacks."""
-    lines: list[str] = []
-    in_frames = False
-    for line in text.replace("\\n", "\n").splitlines():
-        in_frames = bool(_FRAME.match(line)) or (in_frames and bool(_CODE.match(line)))
-        if line.strip() and not in_frames:
-            lines.append(line)
-    return "\n".join(f"  {line}" for line in lines[-_LAST_LINES:])

@@ -26,8 +26,8 @@ from synapse_ray.jobs_api.submission import refuse_other_python, submit
 from synapse_ray.jobs_api.waiting import follow_to_end
 from synapse_ray.jobs_api.work import JobWork, refuse_pickles
 from synapse_ray.names import check_job_id
+from synapse_ray.pending_notice import told_while_pending
 from synapse_ray.shipping import Shipments
-from synapse_ray.start_notice import told_while_pending
 
 if TYPE_CHECKING:
     from synapse_core.ports.events import EventSink

@@ -29,7 +29,7 @@ from synapse_ray.jobs_api.patience import Failures, patiently
 from synapse_ray.jobs_api.result_files import BrokenFileError, Opened, open_file
 from synapse_ray.jobs_api.submission import discard_secret
 from synapse_ray.missing_packages import missing_package
-from synapse_ray.translation import is_out_of_memory, last_lines, worker_lost
+from synapse_ray.ray_texts import is_out_of_memory, last_lines, worker_lost
 
 __all__ = ["error_of", "read_durability", "read_result", "stored_name", "stored_result"]
 

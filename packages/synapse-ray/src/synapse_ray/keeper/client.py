@@ -239,10 +239,9 @@ class KeeperClient:
         try:
             there: dict[str, str] = ray.get(self._actor.hello.remote(), timeout=_START_SECONDS)
         except ray_errors.GetTimeoutError as error:
-            raise BackendUnreachableError(
-                f"the keeper of the cluster did not start within {_START_SECONDS:g} s. It needs a process on the head: "
-                f"`ray list actors --filter name={KEEPER_NAME}` shows what it waits for"
-            ) from error
+            from synapse_ray.keeper.making import keeper_not_started
+
+            raise keeper_not_started(_START_SECONDS) from error
         except Exception as error:
             if not isinstance(error, ray_errors.RayActorError) or missing_package(str(error)):
                 raise translated(error, "starting the keeper") from error

@@ -15,8 +15,9 @@ from synapse_ray.connection import Connection
 from synapse_ray.keeper.records import KEEPER_NAME
 from synapse_ray.names import NAMESPACE
 from synapse_ray.ray_internals import without_uv_run_environment
+from synapse_ray.ray_texts import last_lines
 
-__all__ = ["make_keeper"]
+__all__ = ["keeper_not_started", "make_keeper"]
 
 _HEAD = {"node:__internal_head__": 0.001}
 _PATIENCE_SECONDS = 180.0
@@ -58,6 +59,15 @@ def _make(package: str | None) -> Any:
     return ray.remote(Keeper).options(**options).remote()
 
 
+def keeper_not_started(seconds: float) -> BackendUnreachableError:
+    """Return the error for a keeper that was waited for in vain."""
+    return BackendUnreachableError(
+        f"the keeper of the cluster did not start within {seconds:g} s. It needs a process on the head: "
+        f"`ray list actors --filter name={KEEPER_NAME}` shows what it waits for, and `ray status` whether the head "
+        "is there"
+    )
+
+
 def _make_elsewhere(address: str, package: str | None) -> None:
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("RAY_") or name.startswith(_KEPT)
@@ -75,14 +85,9 @@ def _make_elsewhere(address: str, package: str | None) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise BackendUnreachableError(
-            f"the keeper of the cluster did not start within {_PATIENCE_SECONDS:g} s. It needs a process on the head: "
-            f"`ray list actors --filter name={KEEPER_NAME}` shows what it waits for, and `ray status` whether the head "
-            "is there"
-        ) from error
+        raise keeper_not_started(_PATIENCE_SECONDS) from error
     if done.returncode != 0:
-        last = "\n".join(f"  {line}" for line in done.stderr.splitlines()[-10:])
-        raise BackendError(f"the keeper of the cluster could not be started:\n{last}")
+        raise BackendError(f"the keeper of the cluster could not be started:\n{last_lines(done.stderr)}")
 
 
 def _main(address: str, package: str) -> None:

@@ -20,7 +20,8 @@ from synapse_ray.keeper.records import actor_name
 from synapse_ray.keeper.store import JobStore
 from synapse_ray.names import NAMESPACE
 from synapse_ray.ray_internals import death_of_actor, drop_parcel
-from synapse_ray.translation import translated, worker_lost
+from synapse_ray.ray_texts import worker_lost
+from synapse_ray.translation import translated
 from synapse_ray.wire import pack_outcome
 
 __all__ = ["Watch", "failure"]
