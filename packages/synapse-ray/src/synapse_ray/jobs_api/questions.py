@@ -130,7 +130,7 @@ class HttpJobQuestions(ABC):
         info = self._known(job_id)
         return "".join(drive(read_log(job_id, info), self._dashboard, job_id, None))
 
-    def stream_logs(self, job_id: str, timeout: float | None = 3600.0) -> Iterator[str]:
+    def stream_logs(self, job_id: str, *, timeout: float | None = 3600.0) -> Iterator[str]:
         """Yield whole lines with their newline, from the first one on, until the job has ended.
 
         Lines of the making of its environment come first. A dropped connection costs nothing. Abandon it at any time.
@@ -141,7 +141,7 @@ class HttpJobQuestions(ABC):
         """
         return drive(follow_log(job_id, self._known(job_id)), self._dashboard, job_id, timeout)
 
-    async def stream_logs_async(self, job_id: str, timeout: float | None = 3600.0) -> AsyncIterator[str]:
+    async def stream_logs_async(self, job_id: str, *, timeout: float | None = 3600.0) -> AsyncIterator[str]:
         """Do what `stream_logs` does on the running event loop.
 
         Raises:
