@@ -174,7 +174,10 @@ def test_a_debugger_has_the_terminal_to_itself(terminal: Terminal, stop: str) ->
     child.expect("42")
     child.expect(r"\(Pdb\) ")
     child.sendline("next")
-    child.expect("progress train 2/3")  # a plain line while the debugger has the screen
+    # A plain line while the debugger has the screen. Python 3.13 stops at the call itself, and needs one step more.
+    if child.expect(["progress train 2/3", r"\(Pdb\) "]) == 1:
+        child.sendline("next")
+        child.expect("progress train 2/3")
     child.expect(r"\(Pdb\) ")
     child.sendline("continue")
     child.expect("result 42")
