@@ -215,6 +215,19 @@ def test_a_copy_outlives_its_pool_with_a_clear_error(make_executor: MakeExecutor
         copy.execute(actions.adds, {"left": 1})
 
 
+def test_the_last_copy_that_is_shut_down_lets_go_of_its_connection(make_executor: MakeExecutor) -> None:
+    executor = make_executor()
+    copies = [pickle.loads(pickle.dumps(executor)) for _ in range(2)]
+    for copy in copies:
+        assert copy.execute(actions.adds, {"left": 1}) == 2
+    copies[0].shutdown()
+    assert copies[1]._ticket in shared_pool._attached
+    copies[1].shutdown()
+    copies[1].shutdown()
+    assert copies[1]._ticket not in shared_pool._attached
+    assert [one.execute(actions.adds, {"left": 1}) for one in (executor, *copies)] == [2, 2, 2]
+
+
 def test_a_copy_keeps_nothing_of_a_pool_that_is_gone(make_executor: MakeExecutor) -> None:
     executor, other = make_executor(), make_executor()
     copy, of_other = pickle.loads(pickle.dumps(executor)), pickle.loads(pickle.dumps(other))

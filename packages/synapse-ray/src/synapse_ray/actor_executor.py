@@ -22,7 +22,7 @@ from synapse_ray.capabilities import ACTOR_CAPABILITIES
 from synapse_ray.options import check_together
 from synapse_ray.pool_table import PoolUse
 from synapse_ray.preparation import PreparedAction, Preparer
-from synapse_ray.shared_pool import PoolTicket, attach
+from synapse_ray.shared_pool import PoolTicket, SharedPool, attach
 from synapse_ray.warm_call import Lender, call_warm, new_job_id
 from synapse_ray.worker import open_reply
 
@@ -161,10 +161,13 @@ class RayActorExecutor(BaseRayExecutor):
     def shutdown(self) -> None:
         """End the actors, unless another executor of this process uses them too; the next call starts anew.
 
-        A pickled copy leaves them to their owner.
+        A pickled copy leaves them to their owner, and lets go of its own connection.
         """
         self._close_sink()
         with self._lock:
+            if isinstance(self._lender, SharedPool):
+                lender, self._lender = self._lender, None
+                lender.leave(self)
             use, self._use = self._use, None
             if use is None or self._pid != os.getpid():
                 return
@@ -231,7 +234,7 @@ class RayActorExecutor(BaseRayExecutor):
         if prepared.folder is not None and ticket.folder != str(prepared.folder):
             raise another_folder(prepared.spec.name, prepared.folder, Path(str(ticket.folder)))
         self._folder = prepared.folder or self._folder
-        self._lender = attach(ticket)
+        self._lender = attach(ticket, self)
         return self._lender
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +72,7 @@ class SharedPool:
             pump = _pumps[ticket.dispatcher] = EventPump(self._dispatcher)
         self.pump = pump
         self._known: dict[int, Slot] = {}
+        self._users: weakref.WeakSet[Any] = weakref.WeakSet()
 
     @property
     def is_current(self) -> bool:
@@ -106,6 +108,13 @@ class SharedPool:
         if dead:
             self._known.pop(slot.number, None)
 
+    def leave(self, user: object) -> None:
+        """Know that a copy was shut down; the last one of this process lets go of the connection."""
+        with _lock:
+            self._users.discard(user)
+            if not self._users:
+                self.detach()
+
     def detach(self) -> None:
         """Let go of a pool that is gone, or of one by a connection that is; with its dispatcher's last, of its mail."""
         with _lock:
@@ -117,8 +126,12 @@ class SharedPool:
         close_connection(self._connection)
 
 
-def attach(ticket: PoolTicket) -> SharedPool:
+def attach(ticket: PoolTicket, user: object) -> SharedPool:
     """Return this process's view of a pool; one for all copies.
+
+    Args:
+        ticket: Which pool.
+        user: The copy of an executor that uses it, until `SharedPool.leave`.
 
     Raises:
         BackendError: Its owner has ended, or no connection can be made.
@@ -130,6 +143,7 @@ def attach(ticket: PoolTicket) -> SharedPool:
             found = None
         if found is None:
             found = _attached[ticket] = SharedPool(ticket)
+        found._users.add(user)
         return found
 
 
