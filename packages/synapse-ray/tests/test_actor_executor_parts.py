@@ -250,7 +250,7 @@ def test_who_waits_for_actors_reads_how_many_what_they_ask_for_and_what_is_free(
     )
     assert text == (
         "still waiting: 2 actors have not started, and each asks for 1 CPU, 1 GPU, 3 GiB of memory. Free in the "
-        "cluster: 3 CPU of 8, 0 GPU of 2, 0 GiB of memory of 8. They start when other work on the cluster ends; "
+        "cluster: 3 of 8 CPU, 0 of 2 GPU, 0 of 8 GiB of memory. They start when other work on the cluster ends; "
         "`ray status` shows it\n"
     )
     assert "environment is being made" in notice_text(1, {}, {"CPU": 1.0}, {"CPU": 8.0})

@@ -1,4 +1,4 @@
-"""Whether the cluster could ever place what is asked for."""
+"""What is asked for, as Ray counts it and in words, and whether the cluster could ever place it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from synapse_core.errors import BackendError
 
-__all__ = ["refuse_impossible", "refuse_unplaceable"]
+__all__ = ["in_words", "of_nodes", "refuse_impossible", "refuse_unplaceable"]
 
 _NAMES = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
 
@@ -37,7 +37,7 @@ def refuse_unplaceable(
         nodes: What each living node has in all.
         may_grow: Says whether nodes of other kinds could be added; asked only where none of these will do.
     """
-    wanted = {_NAMES.get(name, name): float(amount) for name, amount in resources.items() if amount}
+    wanted = of_nodes(resources)
     if not nodes or any(all(node.get(name, 0) >= amount for name, amount in wanted.items()) for node in nodes):
         return
     if may_grow():
@@ -51,8 +51,15 @@ def refuse_unplaceable(
     )
 
 
+def of_nodes(resources: Mapping[str, Any]) -> dict[str, float]:
+    """Return what is asked for under the names that nodes have for it; without what is not asked for."""
+    return {_NAMES.get(name, name): float(amount) for name, amount in resources.items() if amount}
+
+
+def in_words(name: str, amount: float) -> str:
+    """Return an amount of what a node has."""
+    return f"{amount / 2**30:.3g} GiB of memory" if name == "memory" else f"{amount:g} {name}"
+
+
 def _described(amounts: Mapping[str, float]) -> str:
-    return ", ".join(
-        f"{amount / 2**30:.3g} GiB of memory" if name == "memory" else f"{amount:g} {name}"
-        for name, amount in amounts.items()
-    )
+    return ", ".join(in_words(name, amount) for name, amount in amounts.items())

@@ -9,10 +9,9 @@ from typing import Any
 
 import ray
 
-__all__ = ["StartNotice", "notice_text"]
+from synapse_ray.placement import in_words, of_nodes
 
-_GIB = 2**30
-_NAMES = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
+__all__ = ["StartNotice", "notice_text"]
 
 
 class StartNotice:
@@ -56,9 +55,12 @@ def notice_text(count: int, resources: Mapping[str, Any], free: Mapping[str, flo
         total: What the cluster has.
     """
     # Without a word about CPUs an actor needs one to be placed, and none while it lives.
-    wanted = {_NAMES[name]: float(amount) for name, amount in {"num_cpus": 1, **resources}.items() if amount}
-    asked = ", ".join(_amount(name, amount) for name, amount in wanted.items()) or "nothing"
-    has = ", ".join(f"{_amount(name, free.get(name, 0))} of {total.get(name, 0) / _unit(name):.3g}" for name in wanted)
+    wanted = of_nodes({"num_cpus": 1, **resources})
+    asked = ", ".join(in_words(name, amount) for name, amount in wanted.items()) or "nothing"
+    has = ", ".join(
+        f"{in_words(name, free.get(name, 0)).partition(' ')[0]} of {in_words(name, total.get(name, 0))}"
+        for name in wanted
+    )
     lacks = any(free.get(name, 0) < amount for name, amount in wanted.items())
     why = (
         "They start when other work on the cluster ends; `ray status` shows it"
@@ -68,11 +70,3 @@ def notice_text(count: int, resources: Mapping[str, Any], free: Mapping[str, flo
     who = "1 actor has" if count == 1 else f"{count} actors have"
     each = "it asks" if count == 1 else "each asks"
     return f"still waiting: {who} not started, and {each} for {asked}. Free in the cluster: {has or 'all'}. {why}\n"
-
-
-def _amount(name: str, amount: float) -> str:
-    return f"{amount / _unit(name):.3g} {'GiB of memory' if name == 'memory' else name}"
-
-
-def _unit(name: str) -> float:
-    return _GIB if name == "memory" else 1
