@@ -116,6 +116,9 @@ def test_an_edited_params_model_is_picked_up(folder: Path, monkeypatch: pytest.M
     source.write_text(source.read_text().replace("epochs: int", "epochs: str"))
     now += 1.0
     assert known.prepare("plugin.train.Train").with_params({"epochs": "many"}).params[0] == "plain"
+    by_value = known.prepare(mine := lambda params, ctx: 1)
+    now += 10.0
+    assert known.prepare(mine) is by_value  # its code cannot have changed, and its worker knows it by its pickle
 
 
 def test_a_mistyped_entrypoint_is_an_error_here(folder: Path) -> None:

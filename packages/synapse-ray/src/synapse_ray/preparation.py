@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -85,10 +86,11 @@ class Preparer:
         given = next((candidate for candidate in candidates if candidate is not None), None)
         known, prepared, until = self._last  # read at once: another thread may replace it
         if prepared is None or given is not known or time.monotonic() > until:
-            now = time.monotonic()
-            prepared = self._prepare(given)
             # What a text or a reference names may be edited: its params model too, which is asked here.
-            self._last = (given, prepared, now + _FRESH_SECONDS)
+            is_named = isinstance(given, (str, ActionReference))
+            until = time.monotonic() + _FRESH_SECONDS if is_named else math.inf
+            prepared = self._prepare(given)
+            self._last = (given, prepared, until)
         return prepared
 
     def _prepare(self, given: Any) -> PreparedAction:
