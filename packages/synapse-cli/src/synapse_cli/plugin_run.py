@@ -124,12 +124,16 @@ def run(
             raise
         if not leave_job(prepared.executor, job_id, description, arguments.get("ray_address")):
             raise
+        _let_go(prepared)
+        prepared = None
         if as_json:
             print_json({"action": action, "mode": description.name, "job_id": job_id, "status": "submitted"})
         return ExitCode.INTERRUPTED
     except PluginError as error:
         print_error(error, debug=debug)
         _suggest_params(error)
+        _let_go(prepared)
+        prepared = None
         if as_json:
             job = {} if job_id is None else {"job_id": job_id}
             print_json({"action": action, **job, "status": "failed", "error": error_document(error)})
@@ -216,11 +220,12 @@ def _cannot_detach(description: ExecutorDescription) -> str:
 
 
 def _let_go(prepared: PreparedRun | None) -> None:
-    """Free what the executor holds; that this fails changes nothing about the action."""
+    """Free what the executor holds, before a document is printed; that this fails changes nothing about the action."""
     close = None if prepared is None else getattr(prepared.executor, "shutdown", None)
     if close is not None:
         try:
-            close()
+            with own_streams(stdout_is_talk=True):  # what a backend says while it ends is no data
+                close()
         except Exception as error:
             talk(f"note: the executor could not be shut down: {type(error).__name__}: {error}")
 

@@ -16,6 +16,7 @@ from synapse_cli.kit import (
     error_document,
     exit_code_of,
     json_option,
+    own_streams,
     print_data,
     print_error,
     print_json,
@@ -140,13 +141,14 @@ def list_jobs(ray_address: str, mode: str | None, as_json: bool) -> None:
         problems: list[BackendError] = []
         answered = False
         for executor in _executors(ray_address, mode):
-            try:
-                found += executor.jobs()
-                answered = True
-            except BackendError as error:
-                problems.append(error)
-            finally:
-                executor.shutdown()
+            with own_streams(stdout_is_talk=True):  # Ray writes to stdout too
+                try:
+                    found += executor.jobs()
+                    answered = True
+                except BackendError as error:
+                    problems.append(error)
+                finally:
+                    executor.shutdown()
         if problems and not answered:
             raise problems[0]
     for problem in problems:
@@ -165,8 +167,9 @@ def list_jobs(ray_address: str, mode: str | None, as_json: bool) -> None:
 @json_option
 def status(job_id: str, ray_address: str, mode: str | None, as_json: bool) -> None:
     """Print the status of JOB: PENDING, RUNNING, SUCCEEDED, FAILED or STOPPED."""
-    with _reported(as_json, job_id), _executor_of(job_id, ray_address, mode) as executor:
-        found = executor.get_status(job_id)
+    with _reported(as_json, job_id):
+        with own_streams(stdout_is_talk=True), _executor_of(job_id, ray_address, mode) as executor:
+            found = executor.get_status(job_id)
         print_json({"job_id": job_id, "status": str(found)}) if as_json else print_data(str(found))
 
 
@@ -204,8 +207,12 @@ def result(
 ) -> None:
     """Wait for JOB and print its result."""
     _refuse_storage(storage, mode)
-    with _reported(as_json, job_id), _executor_of(job_id, ray_address, mode, storage) as executor:
-        with _left_alone(job_id):
+    with _reported(as_json, job_id):
+        with (
+            _left_alone(job_id),
+            own_streams(stdout_is_talk=True),
+            _executor_of(job_id, ray_address, mode, storage) as executor,
+        ):
             value = executor.get_result(job_id, timeout)
         if as_json:
             print_json({"job_id": job_id, "status": "succeeded", "result": shown_result(value)})
@@ -221,8 +228,9 @@ def result(
 @json_option
 def cancel(job_id: str, ray_address: str, mode: str | None, as_json: bool) -> None:
     """Stop JOB, and whatever works for it."""
-    with _reported(as_json, job_id), _executor_of(job_id, ray_address, mode) as executor:
-        stopped = executor.cancel(job_id)
+    with _reported(as_json, job_id):
+        with own_streams(stdout_is_talk=True), _executor_of(job_id, ray_address, mode) as executor:
+            stopped = executor.cancel(job_id)
         if as_json:
             print_json({"job_id": job_id, "cancelled": stopped})
         else:
@@ -237,8 +245,9 @@ def cancel(job_id: str, ray_address: str, mode: str | None, as_json: bool) -> No
 def delete(job_id: str, storage: str | None, ray_address: str, mode: str | None, as_json: bool) -> None:
     """Forget JOB, which has ended, and its result; its id is free again."""
     _refuse_storage(storage, mode)
-    with _reported(as_json, job_id), _executor_of(job_id, ray_address, mode, storage) as executor:
-        executor.delete(job_id)
+    with _reported(as_json, job_id):
+        with own_streams(stdout_is_talk=True), _executor_of(job_id, ray_address, mode, storage) as executor:
+            executor.delete(job_id)
         print_json({"job_id": job_id, "deleted": True}) if as_json else print_data("deleted")
 
 
