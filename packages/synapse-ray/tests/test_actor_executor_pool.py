@@ -377,7 +377,7 @@ def test_who_waits_for_actors_that_find_no_room_hears_why(
         assert waiting.result(timeout=60) == 2
     (text,) = [text for text in said if "not started" in text]
     assert "1 actor has not started, and it asks for 1 CPU, 1 GPU" in text
-    assert "0 GPU of 2" in text
+    assert "0 of 2 GPU" in text
 
 
 def test_an_actor_that_exits_is_replaced(make_executor: MakeExecutor) -> None:
