@@ -293,7 +293,9 @@ def test_nothing_is_asked_of_a_job_that_is_followed_no_more(monkeypatch: pytest.
 
     with pending_notice.told_while_pending("j", get_status):
         pass
-    time.sleep(0.2)
+    for thread in threading.enumerate():
+        if isinstance(thread, threading.Timer):
+            thread.join(10)
     assert not asked
 
 

@@ -215,19 +215,14 @@ def control_store(address: str) -> Any:
     from synapse_ray.translation import is_about_token, refuse_missing_token, translated
 
     refuse_missing_token(address)
-    try:
-        return GcsClient(address=address)
-    except Exception as error:
-        if not is_about_token(error):
-            raise
-        if not _takes_up_token():
-            raise translated(error, "connecting", address=address) from error
-    try:
-        return GcsClient(address=address)
-    except Exception as error:
-        if is_about_token(error):
-            raise translated(error, "connecting", address=address) from error
-        raise
+    while True:
+        try:
+            return GcsClient(address=address)
+        except Exception as error:
+            if not is_about_token(error):
+                raise
+            if not _takes_up_token():  # which it does once at most
+                raise translated(error, "connecting", address=address) from error
 
 
 def _takes_up_token() -> bool:

@@ -55,4 +55,8 @@ class EventFollower:
     def _take(self, payload: bytes) -> None:
         *lines, self._rest = (self._rest + payload).split(b"\n")
         for line in lines:
-            self._relay(json.loads(line))
+            try:
+                report = json.loads(line)
+            except ValueError:  # damaged on its node; reporting never kills an action
+                continue
+            self._relay(report)
