@@ -409,6 +409,15 @@ def test_a_sink_that_fails_is_said_once(caplog: pytest.LogCaptureFixture) -> Non
     assert [record.message for record in caplog.records] == ["reports are lost: the event sink fails"]
 
 
+def test_a_damaged_report_costs_no_other() -> None:
+    report = {"kind": "message", "job_id": JOB, "time": 0.0, "message": "hello", "level": "info"}
+    lines = b'{"kind": "mess\n' + json.dumps(report).encode() + b"\n"
+    fake = FakeDashboard("RUNNING", files={f"{FOLDER}/events.0": b"%08x\n%b" % (len(lines), lines)})
+    sink = RecordingSink()
+    assert EventFollower(dashboard_as(fake), sink).look(details("RUNNING")) is True
+    assert [event.kind for event in sink.events] == ["message"]
+
+
 def test_a_node_that_is_not_known_is_not_the_head(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(node_files, "_file_of_output", lambda: tmp_path / "job.log")
     for options, is_head in (({}, False), ({"log_dir": "/x"}, False), ({"head": "", "log_dir": "/x"}, True)):
