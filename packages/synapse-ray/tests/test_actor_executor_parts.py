@@ -58,7 +58,7 @@ def test_an_actor_that_a_waiter_got_and_died_with_goes_to_the_next(monkeypatch: 
         lender, actor = Dispatcher(), FakeActor()
         await lender.share("pool", "box")
         actor.is_idle.set()
-        await lender.add("pool", 1, actor)
+        await lender.add("pool", 1, actor, [actor.is_idle.wait()])
         actor.is_idle.clear()  # it works on a call of the first
         number, lease, _ = await lender.borrow("pool")  # type: ignore[misc]
         second = asyncio.create_task(lender.borrow("pool"))
@@ -71,6 +71,21 @@ def test_an_actor_that_a_waiter_got_and_died_with_goes_to_the_next(monkeypatch: 
         given: Any = await asyncio.wait_for(third, 5)
         assert given[0] == number
         assert given[1] != lease
+
+    asyncio.run(scenario())
+
+
+def test_an_actor_is_not_lent_before_its_owner_knows_that_it_started() -> None:
+    async def scenario() -> None:
+        lender, actor, heard = Dispatcher(), FakeActor(), asyncio.Event()
+        actor.is_idle.set()  # it would answer anybody at once
+        await lender.share("pool", "box")
+        adding = asyncio.create_task(lender.add("pool", 1, actor, [heard.wait()]))
+        borrowed = asyncio.create_task(lender.borrow("pool"))
+        assert not (await asyncio.wait([adding, borrowed], timeout=0.1))[0]
+        heard.set()
+        assert (await asyncio.wait_for(borrowed, 5))[0] == 1  # type: ignore[index]
+        await adding
 
     asyncio.run(scenario())
 

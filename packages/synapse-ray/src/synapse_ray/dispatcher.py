@@ -60,10 +60,15 @@ class Dispatcher:
         self._books.setdefault(pool, SlotBook())
         self._owners[pool] = owner
 
-    async def add(self, pool: str, number: int, actor: Any) -> None:
-        """Take in an actor of a pool, when it has started; whether it does is its owner's to see."""
+    async def add(self, pool: str, number: int, actor: Any, started: list[Any]) -> None:
+        """Take in an actor of a pool, when it has started; whether it does is its owner's to see.
+
+        What is waited for is the answer that its owner gets, the one reference in `started` (in a list, in which Ray
+        leaves it one). Asking again would let whoever borrows the actor end it before its owner has heard that it
+        ever started.
+        """
         try:
-            await actor.ready.remote()
+            await started[0]
         except Exception:
             return
         if (pool, number) in self._withdrawn:

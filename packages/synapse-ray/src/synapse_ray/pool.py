@@ -150,7 +150,7 @@ class ActorPool:
         if not stays:
             slot.end()
         elif is_shared:
-            self._hub.dispatcher.add.remote(self.id, slot.number, slot.actor)
+            self._hub.dispatcher.add.remote(self.id, slot.number, slot.actor, [slot.ready])
         if dead and not is_shared:
             self._drop_dead()
 
@@ -177,7 +177,7 @@ class ActorPool:
             slot.end()
         if is_shared:
             for slot in kept:
-                self._hub.dispatcher.add.remote(self.id, slot.number, slot.actor)
+                self._hub.dispatcher.add.remote(self.id, slot.number, slot.actor, [slot.ready])
 
     def share(self) -> PoolTicket:
         """Let the dispatcher lend the actors from now on, and return by what a copy finds them.
@@ -195,7 +195,7 @@ class ActorPool:
                     lent = [slot for slot in self._slots.values() if slot in free or not slot.is_ready]
                     self._changed.notify_all()
                 for slot in lent:
-                    dispatcher.add.remote(self.id, slot.number, slot.actor)
+                    dispatcher.add.remote(self.id, slot.number, slot.actor, [slot.ready])
                 self._hub.serve(self.id, self._on_gone, self._on_turn)
         self._provide(self._shipment.current())
         folder = None if self.folder is None else str(self.folder)
@@ -259,7 +259,7 @@ class ActorPool:
             with self._changed:
                 self._slots[slot.number] = slot
             if self._is_shared:
-                self._hub.dispatcher.add.remote(self.id, slot.number, actor)
+                self._hub.dispatcher.add.remote(self.id, slot.number, actor, [ready])
             ready.future().add_done_callback(partial(self._settle, slot))
 
     def _settle(self, slot: Slot, future: Any) -> None:
