@@ -565,16 +565,16 @@ def test_an_action_that_interrupts_itself_says_so(ray_cluster: RayCluster) -> No
         executor.get_result(executor.submit(interrupts), PATIENCE)
 
 
-def test_whoever_has_the_dashboards_address_imports_no_ray(ray_cluster: RayCluster) -> None:
+def test_neither_the_submitter_nor_the_driver_imports_ray(ray_cluster: RayCluster, tmp_path: Path) -> None:
+    (tmp_path / "looks.py").write_text('import sys\n\n\ndef looks(params, ctx):\n    return "ray" in sys.modules\n')
     code = (
-        "import sys; from synapse_ray import RayJobsApiExecutor; from synapse_testing import actions\n"
-        "executor = RayJobsApiExecutor(dashboard_address=sys.argv[1])\n"
-        "print(executor.execute(actions.adds, {'left': 1}), 'ray' in sys.modules)"
+        "import sys; from looks import looks; from synapse_ray import RayJobsApiExecutor\n"
+        "executor = RayJobsApiExecutor(dashboard_address=sys.argv[1], working_dir='.')\n"
+        "print(executor.execute(looks), 'ray' in sys.modules)"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, ray_cluster.dashboard_url], capture_output=True, text=True, check=False
-    )
-    assert done.stdout == "2 False\n", done.stderr
+    command = [sys.executable, "-c", code, ray_cluster.dashboard_url]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.stdout == "False False\n", done.stderr
 
 
 def test_an_address_where_no_http_is_spoken_is_no_dashboard(ray_cluster: RayCluster) -> None:
