@@ -266,7 +266,7 @@ def test_a_job_whose_caller_lost_contact_is_named(
     executor_on: Callable[..., RayJobsApiExecutor], slept: list[float]
 ) -> None:
     executor = executor_on(FakeDashboard("RUNNING", outage=float("inf")))
-    with pytest.raises(LostAnswerError, match=r"job 'job-1' was submitted, and may go on \(`synapse job status job-1`"):
+    with pytest.raises(LostAnswerError, match=r"job 'job-1' may be at work \(`synapse job status job-1`"):
         executor.execute(print)
 
 

@@ -62,6 +62,19 @@ def test_code_that_cannot_be_opened_here_is_an_error_of_ours_without_secrets() -
     assert "81c5b2f9d6a7" not in str(caught.value) + caught.value.traceback
 
 
+def test_params_that_cannot_be_opened_here_are_an_error_of_ours_without_secrets() -> None:
+    module = f"missing_{SECRET.replace('-', '_')}"
+    runner = ActionRunner(WorkerSettings({"MY_TOKEN": SECRET.replace("-", "_")}))
+    params = ("pickle", f"c{module}\nParams\n.".encode())
+    reply = runner.run(spec(actions.adds), params, "job-7", lambda report: None)
+    with pytest.raises(
+        ExecutionError, match="action 'adds' failed outside of its action: ModuleNotFoundError"
+    ) as caught:
+        open_reply(reply)
+    assert caught.value.original_type == "ModuleNotFoundError"
+    assert "81c5b2f9d6a7" not in str(caught.value) + caught.value.remote_traceback
+
+
 def test_values_keep_their_type_in_ctx_and_are_text_in_the_process() -> None:
     def look(params: Any, ctx: Any) -> Any:
         return ctx.env["RATE"], os.environ["RATE"], os.environ["FLAG"], os.environ["KEY_OF_RUNTIME_ENV"], ctx.job_id

@@ -1,4 +1,4 @@
-"""Errors about a job's id that both kinds of jobs have."""
+"""Errors about a job that more than one mode has."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from synapse_core.errors import (
     ExecutionTimeoutError,
     JobExistsError,
 )
+from synapse_core.safe_text import format_traceback, safe_str
 
-__all__ = ["has_not_ended", "id_is_taken", "interrupted", "not_in_time", "tell_id"]
+__all__ = ["has_not_ended", "id_is_taken", "interrupted", "not_in_time", "outside_action", "tell_id"]
 
 
 def id_is_taken(job_id: str) -> JobExistsError:
@@ -45,13 +46,32 @@ def not_in_time(job_id: str, seconds: float | None) -> ExecutionTimeoutError:
     )
 
 
+def outside_action(what: str, job_id: str, error: Exception) -> ExecutionError:
+    """Return the error for work that failed on a worker, not in its action: its params do not open there, say.
+
+    Args:
+        what: The action or the job, as the beginning of a sentence.
+        job_id: Identity of the execution.
+        error: What came of it.
+    """
+    problem = ExecutionError(
+        f"{what} failed outside of its action: {type(error).__name__}: {safe_str(error)}",
+        original_type=type(error).__name__,
+        original_message=safe_str(error),
+        remote_traceback=format_traceback(error),
+        details={"job_id": job_id},
+    )
+    problem.__cause__ = error
+    return problem
+
+
 def tell_id(error: Exception, job_id: str) -> None:
     """Put the id of a job that was submitted, or may have been, into its error: nobody else has been told it."""
     if isinstance(error, ExecutionError):  # it has ended
         error.details.setdefault("job_id", job_id)
     elif isinstance(error, BackendError) and error.args:
         if repr(job_id) not in str(error):
-            more = f"job {job_id!r} was submitted, and may go on (`synapse job status {job_id}` says)"
+            more = f"job {job_id!r} may be at work (`synapse job status {job_id}` says)"
             error.args = (f"{more}: {error.args[0]}", *error.args[1:])
     else:
-        error.add_note(f"job {job_id!r} was submitted, and may go on: `synapse job status {job_id}` says")
+        error.add_note(f"job {job_id!r} may be at work: `synapse job status {job_id}` says")

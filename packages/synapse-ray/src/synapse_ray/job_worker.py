@@ -13,11 +13,10 @@ from typing import Any
 
 import ray
 
-from synapse_core.errors import BackendError, ExecutionError
+from synapse_core.errors import BackendError
 from synapse_core.model.outcome import Outcome
-from synapse_core.safe_text import format_traceback, safe_str
 from synapse_ray.action_spec import ActionSpec
-from synapse_ray.job_errors import interrupted
+from synapse_ray.job_errors import interrupted, outside_action
 from synapse_ray.keeper.delivery import deliver
 from synapse_ray.keeper.worker_link import KeeperLink, LogSender
 from synapse_ray.wire import Packed, pack_outcome
@@ -102,9 +101,7 @@ class JobWorker:
         except KeyboardInterrupt:  # the action's own: nobody else raises it here
             return None, pack_outcome(Outcome.of_error(interrupted(self._job_id)))
         except Exception as error:  # before the action had begun: what it raises itself is in its reply
-            what = f"job {self._job_id!r} failed before its action had begun: {type(error).__name__}: {safe_str(error)}"
-            failed = ExecutionError(what, remote_traceback=format_traceback(error), details={"job_id": self._job_id})
-            failed.__cause__ = error
+            failed = outside_action(f"job {self._job_id!r}", self._job_id, error)
             return None, pack_outcome(Outcome.of_error(failed))
 
     def _act(self, logs: LogSender) -> Reply:

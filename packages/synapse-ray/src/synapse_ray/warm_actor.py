@@ -7,10 +7,9 @@ from typing import Any, TypeAlias
 
 import ray
 
-from synapse_core.errors import BackendError
 from synapse_core.model.outcome import Outcome
-from synapse_core.safe_text import safe_str
 from synapse_ray.action_spec import ActionSpec
+from synapse_ray.job_errors import outside_action
 from synapse_ray.report_outbox import Report, ReportOutbox
 from synapse_ray.wire import Packed, pack_outcome
 from synapse_ray.worker import ActionRunner, WorkerSettings
@@ -58,14 +57,10 @@ class WarmActor:
         try:
             result, outcome = self._runner.run(spec, (kind, value), job_id, take)
         except Exception as error:  # whatever the action raised is an outcome: this is what could not be opened
-            problem = BackendError(f"action {spec.name!r} could not start on the worker: {_described(error)}")
+            problem = outside_action(f"action {spec.name!r}", job_id, error)
             result, outcome = None, pack_outcome(Outcome.of_error(problem))
         first, rest = self._outbox.end()
         return [*(result or (None, None)), outcome, first, rest]
 
     def _send(self, call: CallId, first: int, reports: list[Report]) -> None:
         ray.get(self._push.remote(call, first, reports))
-
-
-def _described(error: BaseException) -> str:
-    return f"{type(error).__name__}: {safe_str(error)}"

@@ -17,6 +17,7 @@ from synapse_core.ports.events import Event
 from synapse_core.redaction import redact, secret_values
 from synapse_core.resolution import ResolvedAction
 from synapse_ray.action_spec import ActionSpec
+from synapse_ray.job_errors import outside_action
 from synapse_ray.wire import Packed, is_plain, pack_outcome, unpack, unpack_outcome
 from synapse_ray.worker_output import OutputCapture
 from synapse_ray.worker_report import load_reported
@@ -93,7 +94,7 @@ class ActionRunner:
         """Run an action and return its result as it is; the arguments are those of `run`.
 
         Raises:
-            PluginError: It failed, or does not import here.
+            PluginError: It failed, or it or its params cannot be opened here.
         """
         ctx = RuntimeContext(env=self._env, job_id=job_id, sink=_Emitter(emit, self.secrets))
 
@@ -105,7 +106,11 @@ class ActionRunner:
             action = self._known.get(spec)
             if action is None:
                 action = self._known[spec] = load_reported(spec, self._folder)
-            return run_action(action, unpack(params), ctx)
+            try:
+                opened = unpack(params)
+            except Exception as error:
+                raise outside_action(f"action {spec.name!r}", job_id, error) from error
+            return run_action(action, opened, ctx)
         finally:
             self._output.end()
 
