@@ -19,7 +19,7 @@ from synapse_ray.action_spec import ActionSpec
 from synapse_ray.jobs_api.event_file import EventFile
 from synapse_ray.jobs_api.result_files import BrokenFileError, open_file, outcome_file
 from synapse_ray.jobs_api.segments import SegmentReader, SegmentWriter
-from synapse_ray.jobs_api.work import JobWork, pack_work, unpack_work
+from synapse_ray.jobs_api.work import DriverWork, pack_work, unpack_work
 from synapse_ray.worker import WorkerSettings
 from synapse_testing.values import VALUES, make_value, same_value
 
@@ -135,7 +135,9 @@ def test_work_comes_back() -> None:
     when = datetime.datetime(2026, 11, 21, tzinfo=datetime.UTC)
     params = {"blob": b"p" * LONG, "when": when}
     settings = WorkerSettings({"A": 1, "B": ["x"], "C": {"d": None}}, {"TOKEN": "secret"})
-    work = JobWork("job-1", ActionSpec("train", "plugin.train:Train", "digits"), ("plain", params), settings, "s3://x")
+    work = DriverWork(
+        "job-1", ActionSpec("train", "plugin.train:Train", "digits"), ("plain", params), settings, "s3://x"
+    )
     assert unpack_work(pack_work(work)) == work
 
 

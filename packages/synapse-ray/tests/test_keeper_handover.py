@@ -23,8 +23,8 @@ from synapse_ray.connection import Connection
 from synapse_ray.job_questions import JobQuestions
 from synapse_ray.keeper import client, making
 from synapse_ray.keeper.client import KeeperClient
-from synapse_ray.keeper.delivery import deliver
-from synapse_ray.keeper.records import Outcome
+from synapse_ray.keeper.delivery import hand_over
+from synapse_ray.keeper.records import JobState
 from synapse_ray.keeper.watch import failure
 from synapse_ray.shipping import Shipped
 from synapse_ray.worker import WorkerSettings, open_reply
@@ -84,7 +84,7 @@ class TestLaunching:
         assert ("put" in cluster.asked) == (taken == "take")
 
     def test_a_job_that_was_given_up_meanwhile_is_no_success(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        given_up = Outcome("FAILED", failure(WorkerLostError("job 'a' has no worker")))
+        given_up = JobState("FAILED", failure(WorkerLostError("job 'a' has no worker")))
         cluster = Launching(monkeypatch, is_wanted=False, wait=given_up)
         with pytest.raises(WorkerLostError, match="no worker"):
             cluster.launch()
@@ -101,7 +101,7 @@ class TestLaunching:
 class TestDelivering:
     FULL = OSError(28, "No space left on device")
 
-    def deliver(self, broken: dict[str, int], size: int) -> list[tuple[Any, ...]]:
+    def hand_over(self, broken: dict[str, int], size: int) -> list[tuple[Any, ...]]:
         """Deliver a result to a keeper whose methods fail a number of times; return the calls that succeeded."""
         done: list[tuple[Any, ...]] = []
 
@@ -112,17 +112,17 @@ class TestDelivering:
             done.append((method, *args))
             return True
 
-        deliver(call, "a", (("plain", "x" * size), None), (7, b"last\n"), pause=lambda seconds: None)
+        hand_over(call, "a", (("plain", "x" * size), None), (7, b"last\n"), pause=lambda seconds: None)
         return done
 
     def test_a_result_goes_with_the_end_of_the_log(self) -> None:
-        ((method, succeeded, reply, size, *rest),) = self.deliver({}, 10)
+        ((method, succeeded, reply, size, *rest),) = self.hand_over({}, 10)
         assert (method, succeeded, size, rest) == ("finish", True, 0, [7, b"last\n"])
         assert open_reply(pickle.loads(reply)) == "x" * 10
 
     @pytest.mark.parametrize(("broken", "size"), [("put_result", 10**6), ("finish", 10)])
     def test_one_that_cannot_be_written_is_a_failure_that_says_why(self, broken: str, size: int) -> None:
-        done = self.deliver({broken: 3 if broken == "finish" else 1}, size)
+        done = self.hand_over({broken: 3 if broken == "finish" else 1}, size)
         method, succeeded, reply, size, *rest = done[-1]
         assert (method, succeeded, size, rest) == ("finish", False, 0, [7, b"last\n"])
         with pytest.raises(BackendError, match=r"job 'a' has succeeded, and .* No space left on device"):
@@ -202,7 +202,7 @@ class TestExecuting:
         assert "job-1" in str(caught.value) + str(getattr(caught.value, "details", ""))
 
     def test_the_error_of_an_action_stays_as_it_is(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        failed = Outcome("FAILED", failure(WorkerLostError("it died", details={"action": "f"})))
+        failed = JobState("FAILED", failure(WorkerLostError("it died", details={"action": "f"})))
         keeper = SimpleNamespace(wait=lambda job_id, deadline: failed)
         monkeypatch.setattr(RayJobExecutor, "submit", lambda *args, **options: "job-1")
         monkeypatch.setattr(RayJobExecutor, "_follow", lambda *args, **options: None)

@@ -24,7 +24,7 @@ from synapse_ray.job_launch import launch
 from synapse_ray.job_questions import JobQuestions
 from synapse_ray.keeper.answers import ended_outcome, fetched_outcome, open_outcome, relay_reports
 from synapse_ray.keeper.client import KeeperClient
-from synapse_ray.keeper.records import Outcome
+from synapse_ray.keeper.records import JobState
 from synapse_ray.names import check_job_id
 from synapse_ray.pending_notice import told_while_pending
 from synapse_ray.placement import refuse_impossible
@@ -224,7 +224,7 @@ class RayJobExecutor(JobQuestions, BaseRayExecutor):
 
     # -- how --------------------------------------------------------------------------------------
 
-    def _shown_outcome(self, job_id: str) -> Outcome:
+    def _shown_outcome(self, job_id: str) -> JobState:
         """Show what the job reports, and return all that came of it; an error names the job, which nobody else does."""
         try:
             self._keeper()

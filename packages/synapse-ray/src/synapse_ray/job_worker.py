@@ -17,7 +17,7 @@ from synapse_core.errors import BackendError
 from synapse_core.model.outcome import Outcome
 from synapse_ray.action_spec import ActionSpec
 from synapse_ray.job_errors import interrupted, outside_action
-from synapse_ray.keeper.delivery import deliver
+from synapse_ray.keeper.delivery import hand_over
 from synapse_ray.keeper.worker_link import KeeperLink, LogSender
 from synapse_ray.wire import Packed, pack_outcome
 from synapse_ray.worker import ActionRunner, Reply, WorkerSettings
@@ -93,7 +93,7 @@ class JobWorker:
             return  # cancelled meanwhile, or given up because it took so long to come here
         logs = LogSender(lambda at, lines: bool(call("append", at, lines)), offset)
         reply = self._answer(logs)
-        deliver(call, self._job_id, reply, logs.close())
+        hand_over(call, self._job_id, reply, logs.close())
 
     def _answer(self, logs: LogSender) -> Reply:
         try:

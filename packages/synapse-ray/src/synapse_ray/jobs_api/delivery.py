@@ -11,7 +11,7 @@ from synapse_core.model.outcome import Outcome
 from synapse_core.safe_text import safe_str
 from synapse_ray.jobs_api.node_files import NodePlace, write_whole
 from synapse_ray.jobs_api.result_files import outcome_file
-from synapse_ray.jobs_api.work import JobWork
+from synapse_ray.jobs_api.work import DriverWork
 from synapse_ray.ray_internals import (
     cluster_id_at,
     cluster_id_of_connection,
@@ -19,13 +19,13 @@ from synapse_ray.ray_internals import (
     log_folder_writer,
 )
 
-__all__ = ["KEPT_IN_CLUSTER", "deliver"]
+__all__ = ["KEPT_IN_CLUSTER", "keep_result"]
 
 KEPT_IN_CLUSTER = 16 * 1024 * 1024
 """Bytes of the longest result that survives the loss of the node that made it."""
 
 
-def deliver(outcome: Outcome | None, value: Any, work: JobWork, place: NodePlace, folder: Path) -> None:
+def keep_result(outcome: Outcome | None, value: Any, work: DriverWork, place: NodePlace, folder: Path) -> None:
     """Write the result, and then a note that says how long it lasts.
 
     Raises:

@@ -24,7 +24,7 @@ from synapse_ray.jobs_api.questions import HttpJobQuestions
 from synapse_ray.jobs_api.results import read_result
 from synapse_ray.jobs_api.submission import refuse_other_python, submit
 from synapse_ray.jobs_api.waiting import follow_to_end
-from synapse_ray.jobs_api.work import JobWork, refuse_pickles
+from synapse_ray.jobs_api.work import DriverWork, refuse_pickles
 from synapse_ray.names import check_job_id
 from synapse_ray.pending_notice import told_while_pending
 from synapse_ray.shipping import Shipments
@@ -191,7 +191,7 @@ class RayJobsApiExecutor(HttpJobQuestions, BaseRayExecutor):
         name = job_id if job_id is not None else self._options.job_id or f"job-{uuid.uuid4().hex[:16]}"
         check_job_id(name)
         shipped = self._shipments.current(prepared.folder)
-        work = JobWork(name, prepared.spec, prepared.params, shipped.settings, self._storage)
+        work = DriverWork(name, prepared.spec, prepared.params, shipped.settings, self._storage)
         dashboard = self._dashboard
         refuse_other_python(dashboard, work)
         submit(dashboard, work, shipped, self._options.resources())

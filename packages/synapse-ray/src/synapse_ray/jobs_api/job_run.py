@@ -23,7 +23,7 @@ from synapse_ray.jobs_api.event_file import EventFile
 from synapse_ray.jobs_api.node_files import LogCopier, NodePlace, find_place, write_whole
 from synapse_ray.jobs_api.result_files import outcome_file
 from synapse_ray.jobs_api.segments import SegmentWriter
-from synapse_ray.jobs_api.work import JobWork, unpack_work
+from synapse_ray.jobs_api.work import DriverWork, unpack_work
 from synapse_ray.jobs_api.work_fetching import WorkFetching
 from synapse_ray.worker import ActionRunner, without_secrets
 from synapse_ray.worker_output import flush_output
@@ -61,7 +61,7 @@ def _run(nonce: str, fetching: WorkFetching) -> int:
             copier.close()
 
 
-def _work(work: JobWork, place: NodePlace, folder: Path, events: EventFile) -> int:
+def _work(work: DriverWork, place: NodePlace, folder: Path, events: EventFile) -> int:
     log = sys.stdout
 
     def emit(report: dict[str, Any]) -> None:
@@ -85,14 +85,14 @@ def _work(work: JobWork, place: NodePlace, folder: Path, events: EventFile) -> i
         sys.stderr.write(redact(_described(error), runner.secrets))
     finally:
         events.close()
-    return _deliver(outcome, value, work, place, folder)
+    return _keep_result(outcome, value, work, place, folder)
 
 
-def _deliver(outcome: Outcome | None, value: Any, work: JobWork, place: NodePlace, folder: Path) -> int:
-    from synapse_ray.jobs_api.delivery import deliver
+def _keep_result(outcome: Outcome | None, value: Any, work: DriverWork, place: NodePlace, folder: Path) -> int:
+    from synapse_ray.jobs_api.delivery import keep_result
 
     try:
-        deliver(outcome, value, work, place, folder)
+        keep_result(outcome, value, work, place, folder)
     except (OSError, PluginError, MemoryError) as error:
         problem = ExecutionError(
             f"action {work.spec.name!r} finished, and its result could not be kept: {safe_str(error)}",

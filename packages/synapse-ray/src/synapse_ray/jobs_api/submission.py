@@ -18,7 +18,7 @@ from synapse_ray.jobs_api import rest_paths
 from synapse_ray.jobs_api.answers import Answer, LostAnswerError, failed, may_grow
 from synapse_ray.jobs_api.dashboard import Dashboard
 from synapse_ray.jobs_api.entrypoint import entrypoint, nonce_of, secret_name
-from synapse_ray.jobs_api.work import JobWork, pack_work
+from synapse_ray.jobs_api.work import DriverWork, pack_work
 from synapse_ray.packaging import Package
 from synapse_ray.placement import refuse_unplaceable
 from synapse_ray.shipping import Shipped
@@ -30,7 +30,7 @@ _RAY_WITH_LOG_FILES = Version("2.60")
 _PAUSES = (0.1, 0.3, 1.0, 2.0)
 
 
-def refuse_other_python(dashboard: Dashboard, work: JobWork) -> None:
+def refuse_other_python(dashboard: Dashboard, work: DriverWork) -> None:
     """Raise where the action travels by value and the cluster's Python could not open it."""
     if work.spec.pickled is None or (found := dashboard.python_version()) is None:
         return
@@ -43,7 +43,7 @@ def refuse_other_python(dashboard: Dashboard, work: JobWork) -> None:
         )
 
 
-def submit(dashboard: Dashboard, work: JobWork, shipped: Shipped, resources: Mapping[str, Any]) -> None:
+def submit(dashboard: Dashboard, work: DriverWork, shipped: Shipped, resources: Mapping[str, Any]) -> None:
     """Hand a job over; after an error nothing of it is left in a cluster that answers.
 
     Raises:

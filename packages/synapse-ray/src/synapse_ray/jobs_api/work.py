@@ -15,13 +15,13 @@ from synapse_ray.jobs_api.result_files import open_file, value_file
 from synapse_ray.wire import Packed
 from synapse_ray.worker import WorkerSettings
 
-__all__ = ["JobWork", "pack_work", "refuse_pickles", "unpack_work"]
+__all__ = ["DriverWork", "pack_work", "refuse_pickles", "unpack_work"]
 
 _LARGEST = 512 * 1024 * 1024 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class JobWork:
+class DriverWork:
     """What a driver is to do.
 
     Attributes:
@@ -39,7 +39,7 @@ class JobWork:
     storage: str | None = None
 
 
-def pack_work(work: JobWork) -> bytes:
+def pack_work(work: DriverWork) -> bytes:
     """Return the bytes of the package.
 
     Raises:
@@ -70,11 +70,11 @@ def pack_work(work: JobWork) -> bytes:
     return content
 
 
-def unpack_work(content: bytes) -> JobWork:
+def unpack_work(content: bytes) -> DriverWork:
     """Read what `pack_work` wrote."""
     opened = open_file([content])
     value: Mapping[str, Any] = put_back(decode(opened.data, find_type=import_type), opened.mark, opened.parts)
-    return JobWork(
+    return DriverWork(
         job_id=value["job_id"],
         spec=ActionSpec(**value["spec"]),
         params=(value["params"]["kind"], value["params"]["value"]),

@@ -166,7 +166,7 @@ class Keeper:
         return self._store.status(job_id)
 
     async def wait(self, job_id: str, timeout: float) -> tuple[Any, ...]:
-        """Wait for the end of a job, `timeout` or `LONGEST_POLL` seconds, and return its `Outcome`."""
+        """Wait for the end of a job, `timeout` or `LONGEST_POLL` seconds, and return its `JobState`."""
         over = time.monotonic() + min(timeout, LONGEST_POLL)
         while True:
             outcome = self._store.outcome(job_id)

@@ -13,13 +13,13 @@ from synapse_ray.event_relay import Relay
 from synapse_ray.job_errors import not_in_time
 from synapse_ray.keeper.client import KeeperClient
 from synapse_ray.keeper.log_lines import LogLines, reports_of
-from synapse_ray.keeper.records import Outcome
+from synapse_ray.keeper.records import JobState
 from synapse_ray.worker import Reply, open_reply
 
 __all__ = ["ended_outcome", "fetched_outcome", "log_lines", "open_outcome", "relay_reports", "unknown_job"]
 
 
-def ended_outcome(keeper: KeeperClient, job_id: str, timeout: float | None) -> Outcome:
+def ended_outcome(keeper: KeeperClient, job_id: str, timeout: float | None) -> JobState:
     """Wait for the end of a job.
 
     Raises:
@@ -34,7 +34,7 @@ def ended_outcome(keeper: KeeperClient, job_id: str, timeout: float | None) -> O
     return outcome
 
 
-def fetched_outcome(keeper: KeeperClient, job_id: str, outcome: Outcome) -> Outcome:
+def fetched_outcome(keeper: KeeperClient, job_id: str, outcome: JobState) -> JobState:
     """Return the outcome of a job that has ended with all of its reply.
 
     Raises:
@@ -48,7 +48,7 @@ def fetched_outcome(keeper: KeeperClient, job_id: str, outcome: Outcome) -> Outc
     return outcome._replace(reply=packed)
 
 
-def open_outcome(keeper: KeeperClient, job_id: str, outcome: Outcome) -> Any:
+def open_outcome(keeper: KeeperClient, job_id: str, outcome: JobState) -> Any:
     """Return the result of a job that has ended, or raise its error."""
     packed = fetched_outcome(keeper, job_id, outcome).reply
     assert packed is not None

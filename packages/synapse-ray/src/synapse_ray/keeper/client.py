@@ -19,7 +19,7 @@ from ray import exceptions as ray_errors
 from synapse_core.errors import BackendError, BackendUnreachableError
 from synapse_core.model.status import JobStatus
 from synapse_ray.connection import Connection
-from synapse_ray.keeper.records import KEEPER_NAME, LONGEST_POLL, PIECE_BYTES, About, Outcome
+from synapse_ray.keeper.records import KEEPER_NAME, LONGEST_POLL, PIECE_BYTES, About, JobState
 from synapse_ray.missing_packages import missing_package
 from synapse_ray.names import NAMESPACE
 from synapse_ray.translation import translated
@@ -110,7 +110,7 @@ class KeeperClient:
         found: str = self._ask("asking for a status", "status", job_id)
         return found
 
-    def wait(self, job_id: str, deadline: float | None) -> Outcome:
+    def wait(self, job_id: str, deadline: float | None) -> JobState:
         """Wait for the end of a job, and return what has come of it by then.
 
         Args:
@@ -119,7 +119,7 @@ class KeeperClient:
         """
         while True:
             left = _left(deadline)
-            outcome = Outcome(*self._ask("waiting for a job", "wait", job_id, left))
+            outcome = JobState(*self._ask("waiting for a job", "wait", job_id, left))
             if outcome.has_ended() or (deadline is not None and left < LONGEST_POLL):
                 return outcome
 

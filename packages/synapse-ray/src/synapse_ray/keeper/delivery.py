@@ -16,13 +16,13 @@ from synapse_ray.keeper.records import INLINE_BYTES, PIECE_BYTES
 from synapse_ray.wire import pack_outcome
 from synapse_ray.worker import Reply
 
-__all__ = ["deliver"]
+__all__ = ["hand_over"]
 
 _PATIENCE_SECONDS = 600.0
 _AGAIN_SECONDS = 2.0
 
 
-def deliver(
+def hand_over(
     call: Callable[..., Any],
     job_id: str,
     reply: Reply,

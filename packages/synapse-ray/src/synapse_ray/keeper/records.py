@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from synapse_core.model.status import JobStatus
 
-__all__ = ["About", "INLINE_BYTES", "KEEPER_NAME", "LONGEST_POLL", "Outcome", "PIECE_BYTES", "actor_name"]
+__all__ = ["About", "INLINE_BYTES", "KEEPER_NAME", "LONGEST_POLL", "JobState", "PIECE_BYTES", "actor_name"]
 
 KEEPER_NAME = "keeper-v1"
 """Name of the actor. Another protocol has another number, so that both may serve one cluster for a while."""
@@ -37,7 +37,7 @@ class About(NamedTuple):
     parcel: str = ""
 
 
-class Outcome(NamedTuple):
+class JobState(NamedTuple):
     """What a job has come to so far.
 
     Attributes:

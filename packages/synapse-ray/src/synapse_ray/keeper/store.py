@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from synapse_core.model.status import JobStatus
-from synapse_ray.keeper.records import About, Outcome
+from synapse_ray.keeper.records import About, JobState
 
 __all__ = ["JobStore"]
 
@@ -199,10 +199,10 @@ class JobStore:
         row = self._one("SELECT status FROM job WHERE job_id = ?", job_id)
         return JobStatus.UNKNOWN.value if row is None else row["status"]
 
-    def outcome(self, job_id: str) -> Outcome:
+    def outcome(self, job_id: str) -> JobState:
         """Return what has come of a job."""
         row = self._one("SELECT status, reply, size FROM job WHERE job_id = ?", job_id)
-        return Outcome(JobStatus.UNKNOWN.value) if row is None else Outcome(row["status"], row["reply"], row["size"])
+        return JobState(JobStatus.UNKNOWN.value) if row is None else JobState(row["status"], row["reply"], row["size"])
 
     def open_jobs(self) -> list[dict[str, Any]]:
         """Return ``job_id``, ``nonce``, ``action`` and ``submitter`` of the jobs that have not ended."""

@@ -13,7 +13,7 @@ import ray
 from ray import exceptions as ray_errors
 
 from synapse_core.errors import PluginError, WorkerLostError
-from synapse_core.model.outcome import Outcome as ActionOutcome
+from synapse_core.model.outcome import Outcome
 from synapse_ray.ending import end_actor
 from synapse_ray.keeper.files import JobFiles
 from synapse_ray.keeper.records import actor_name
@@ -34,7 +34,7 @@ _log = logging.getLogger(__name__)
 
 def failure(error: PluginError) -> bytes:
     """Return the reply of a worker that failed with `error`."""
-    return pickle.dumps((None, pack_outcome(ActionOutcome.of_error(error))))
+    return pickle.dumps((None, pack_outcome(Outcome.of_error(error))))
 
 
 class Watch:
