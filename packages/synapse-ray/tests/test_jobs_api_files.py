@@ -1,8 +1,10 @@
 """The file format of params and results, the row of files that grows, and the work that travels in a package."""
 
 import datetime
+import errno
 import hashlib
 import json
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -186,6 +188,33 @@ def test_half_a_frame_is_left_for_the_next_look() -> None:
     assert reader.feed(b"00000003\nabc00000001\nd") == [b"abc", b"d"]
     assert reader.feed(b"00000003\nabc00000001\ndffffffff\n") == []
     assert reader.wanted() == "log.1"
+
+
+def test_what_a_full_disk_does_not_take_is_dropped_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer, reader = SegmentWriter(tmp_path, "log"), SegmentReader("log")
+    write, is_full = os.write, True
+
+    def written(file: int, data: bytes) -> int:
+        if not is_full:
+            return write(file, data)
+        if len(data) < 5:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(file, data[: len(data) // 2])
+
+    writer.write(b"before\n")
+    monkeypatch.setattr(os, "write", written)
+    writer.write(b"lost\n")
+    is_full = False
+    writer.write(b"after\n")
+    writer.close()
+    assert read_all(reader, tmp_path) == b"before\nafter\n"
+    assert reader.ended
+
+
+def test_a_row_that_was_cut_off_in_the_middle_ends_there() -> None:
+    reader = SegmentReader("log")
+    assert reader.feed(b"00000003\nabc\0\0\0\0\0\0\0\0\0\0\0\0") == [b"abc"]
+    assert reader.ended
 
 
 # -- reports ------------------------------------------------------------------------------------

@@ -75,6 +75,24 @@ def test_params_that_cannot_be_opened_here_are_an_error_of_ours_without_secrets(
     assert "81c5b2f9d6a7" not in str(caught.value) + caught.value.remote_traceback
 
 
+def test_what_a_fork_reports_is_dropped() -> None:
+    own = os.getpid()
+
+    def emit(report: dict[str, Any]) -> None:
+        if os.getpid() != own:
+            os._exit(9)  # it would wait for ever for a thread that a fork has not
+
+    def forks(params: Any, ctx: Any) -> int:
+        print("held", end="")
+        if (pid := os.fork()) == 0:
+            print("x" * 100_000)
+            ctx.log_message("from the fork")
+            os._exit(3)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+    assert open_reply(ActionRunner(WorkerSettings()).run(spec(forks), pack({}), "job-7", emit)) == 3
+
+
 def test_values_keep_their_type_in_ctx_and_are_text_in_the_process() -> None:
     def look(params: Any, ctx: Any) -> Any:
         return ctx.env["RATE"], os.environ["RATE"], os.environ["FLAG"], os.environ["KEY_OF_RUNTIME_ENV"], ctx.job_id

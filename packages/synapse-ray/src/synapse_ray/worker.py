@@ -93,13 +93,21 @@ class ActionRunner:
     def call(self, spec: ActionSpec, params: Packed, job_id: str, emit: Callable[[dict[str, Any]], None]) -> Any:
         """Run an action and return its result as it is; the arguments are those of `run`.
 
+        What a fork of this process reports is dropped: it has no part of what brings reports to their caller.
+
         Raises:
             PluginError: It failed, or it or its params cannot be opened here.
         """
-        ctx = RuntimeContext(env=self._env, job_id=job_id, sink=_Emitter(emit, self.secrets))
+        own = os.getpid()
+
+        def emit_here(report: dict[str, Any]) -> None:
+            if os.getpid() == own:
+                emit(report)
 
         def emit_output(stream: str, text: str) -> None:
-            emit({"kind": "output", "job_id": job_id, "time": time.time(), "stream": stream, "text": text})
+            emit_here({"kind": "output", "job_id": job_id, "time": time.time(), "stream": stream, "text": text})
+
+        ctx = RuntimeContext(env=self._env, job_id=job_id, sink=_Emitter(emit_here, self.secrets))
 
         self._output.begin(emit_output)
         try:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterable
 from typing import Any, TextIO
 
@@ -77,6 +79,11 @@ class _LineStream(io.TextIOBase):
         self.under = under
         self._name = name
         self._hidden = hidden
+        self._forget_held()
+        _streams.add(self)
+
+    def _forget_held(self) -> None:
+        """Begin anew: in a fork, a line that was held is its parent's, and a lock may be held by nobody."""
         self._held: list[str] = []
         self._length = 0
         self._lock = threading.RLock()
@@ -134,3 +141,14 @@ class _LineStream(io.TextIOBase):
     @property
     def buffer(self) -> Any:
         return self.under.buffer
+
+
+_streams: weakref.WeakSet[_LineStream] = weakref.WeakSet()
+
+
+def _begin_anew() -> None:
+    for stream in list(_streams):
+        stream._forget_held()
+
+
+os.register_at_fork(after_in_child=_begin_anew)

@@ -16,6 +16,7 @@ TERMINATED = 128 + signal.SIGTERM
 
 _GRACE = 2.0  # Ray kills what is left three seconds after it asked for the end
 _ENDS = (signal.SIGTERM, signal.SIGINT)
+_forking = threading.local()
 
 
 def end_on_signal() -> None:
@@ -26,6 +27,7 @@ def end_on_signal() -> None:
     for number in _ENDS:
         signal.signal(number, _interrupt)
     threading.Thread(target=_insist, args=(reader,), name="synapse-stop", daemon=True).start()
+    os.register_at_fork(before=_hold_signals, after_in_parent=_let_signals_come, after_in_child=_leave_signals_alone)
 
 
 def end_was_asked_for() -> bool:
@@ -36,6 +38,24 @@ def end_was_asked_for() -> bool:
 def _interrupt(number: int, frame: FrameType | None) -> None:
     signal.signal(number, signal.SIG_IGN)  # once is enough: a second one would tear the action's own clean-up
     raise KeyboardInterrupt
+
+
+def _hold_signals() -> None:
+    """Keep signals from a fork until it has handlers of its own: its parent may end it at once."""
+    _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+
+
+def _let_signals_come() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
+
+
+def _leave_signals_alone() -> None:
+    """Let signals do in a fork what they do in any process: they are none for the driver, whose pipe it shares."""
+    signal.set_wakeup_fd(-1)
+    for number, usual in ((signal.SIGTERM, signal.SIG_DFL), (signal.SIGINT, signal.default_int_handler)):
+        if signal.getsignal(number) is _interrupt:  # and not one of the action's own
+            signal.signal(number, usual)
+    _let_signals_come()
 
 
 def _insist(reader: int) -> None:

@@ -67,8 +67,9 @@ def _work(work: DriverWork, place: NodePlace, folder: Path, events: EventFile) -
     def emit(report: dict[str, Any]) -> None:
         events.write(report)
         if report["kind"] != OUTPUT:  # what it prints is in the log already
-            log.write(log_text(report))
-            log.flush()
+            with contextlib.suppress(OSError):  # a full disk of the node is no failure of the action
+                log.write(log_text(report))
+                log.flush()
 
     runner = ActionRunner(work.settings)
     value: Any = None

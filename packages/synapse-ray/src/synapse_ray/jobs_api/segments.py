@@ -6,6 +6,7 @@ one has some length; and each append is framed, so that the reader knows where t
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -23,7 +24,7 @@ _SECONDS = 0.5
 
 
 class SegmentWriter:
-    """Writes such a row; safe to use from many threads.
+    """Writes such a row; safe to use from many threads. What a full disk does not take is dropped.
 
     Args:
         folder: Where the files are made.
@@ -35,8 +36,8 @@ class SegmentWriter:
         self._name = name
         self._number = 0
         self._lock = threading.Lock()
-        self._file = -1
-        self._open()
+        self._file: int
+        self._begin(self._opened_file(0))
 
     def write(self, data: bytes | memoryview) -> None:
         """Append `data`; a reader sees it at once. What comes after the end is dropped."""
@@ -57,22 +58,37 @@ class SegmentWriter:
 
     def _roll(self) -> None:
         is_long = self._length >= _LONG_ENOUGH and time.monotonic() - self._opened > _SECONDS
-        if is_long or self._length >= _TOO_LONG:
-            finished, self._number = self._file, self._number + 1
-            self._open()  # before the old one names it
-            os.write(finished, _NEXT)
-            os.close(finished)
+        if not is_long and self._length < _TOO_LONG:
+            return
+        try:
+            following = self._opened_file(self._number + 1)  # before the old one names it
+        except OSError:
+            return
+        if not self._append(_NEXT):
+            os.close(following)
+            return
+        os.close(self._file)
+        self._number += 1
+        self._begin(following)
 
-    def _open(self) -> None:
-        path = self._folder / f"{self._name}.{self._number}"
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        self._length, self._opened = 0, time.monotonic()
+    def _opened_file(self, number: int) -> int:
+        return os.open(self._folder / f"{self._name}.{number}", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
 
-    def _append(self, frame: bytes) -> None:
+    def _begin(self, file: int) -> None:
+        self._file, self._length, self._opened = file, 0, time.monotonic()
+
+    def _append(self, frame: bytes) -> bool:
+        """Append a whole frame, or else nothing; return which."""
         rest = memoryview(frame)
-        while rest:
-            rest = rest[os.write(self._file, rest) :]
+        try:
+            while rest:
+                rest = rest[os.write(self._file, rest) :]
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._file, self._length)
+            return False
         self._length += len(frame)
+        return True
 
 
 class SegmentReader:
@@ -114,7 +130,11 @@ class SegmentReader:
             if len(header) < _HEADER:
                 return found
             start = self._position + _HEADER
-            length = int(header, 16)
+            try:
+                length = int(header, 16)
+            except ValueError:  # as a node leaves a file whose power was cut: what follows cannot be told apart
+                self.ended = True
+                return found
             if len(content) < start + length:  # just being written
                 return found
             found.append(content[start : start + length])
