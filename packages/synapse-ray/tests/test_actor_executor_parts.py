@@ -15,15 +15,19 @@ import pytest
 from synapse_core.errors import BackendError, BackendUnreachableError
 from synapse_core.plugins.registry import registry
 from synapse_core.ports.events import MessageEvent, RecordingSink
+from synapse_core.resolution import resolve_action
 from synapse_ray import connection, dispatcher, event_pump, hub, mailbox, pending_notice
-from synapse_ray.action_spec import ActionSpec
+from synapse_ray.action_spec import ActionSpec, spec_of
 from synapse_ray.actor_executor import RayActorExecutor
 from synapse_ray.addresses import ClusterAddress
 from synapse_ray.dispatcher import GONE, REPORTS, Dispatcher, Refusal
 from synapse_ray.event_pump import CallReports, EventPump
 from synapse_ray.mailbox import Mailbox
 from synapse_ray.start_notice import StartNotice, notice_text
+from synapse_ray.warm_actor import FORGOTTEN, MOST_KNOWN, WarmActor
 from synapse_ray.warm_call import _key_of
+from synapse_ray.worker import WorkerSettings
+from synapse_testing import actions
 from synapse_testing.waiting import until
 
 
@@ -230,12 +234,12 @@ def test_a_pool_that_fails_on_its_turn_stops_neither_the_mail_nor_the_others(
         turns.append("failing")
         raise RuntimeError("requirements.txt is half written")
 
-    def make(self: hub.Hub) -> None:
+    def make(self: hub.Hub, package: str | None) -> None:
         self._owners, self._turns, self._complained = {}, {}, set()
         self.pump = pump_of([(GONE, ("failing", 1)), (GONE, ("other", 2))], self._on_gone)
 
     monkeypatch.setattr(hub.Hub, "__init__", make)
-    served = hub.Hub()  # type: ignore[call-arg]
+    served = hub.Hub(None)
     served.serve("failing", fail, fail)
     served.serve("other", gone.append, lambda: turns.append("other"))
     until(lambda: turns.count("other") > 2 and len(gone) > 2)
@@ -254,6 +258,21 @@ def test_actions_that_differ_in_anything_have_keys_of_their_own() -> None:
     specs = [spec, *(replace(spec, **{field.name: others[field.name]}) for field in fields(ActionSpec))]
     assert len({_key_of(one) for one in specs}) == len(specs)
     assert _key_of(spec) == _key_of(replace(spec))
+
+
+def test_an_actor_knows_so_many_actions_and_asks_for_those_that_it_has_forgotten() -> None:
+    actor = WarmActor(WorkerSettings(), SimpleNamespace(push=None))
+
+    def call(number: int, spec: ActionSpec | None) -> Any:
+        return actor.run([str(number), spec, "plain", {"left": number}, "job-1", "box", number])
+
+    spec = spec_of(resolve_action(actions.adds), None)[0]
+    for number in range(MOST_KNOWN + 1):
+        assert call(number, spec)[:2] == ["plain", number + 1]
+    assert call(1, None)[:2] == ["plain", 2]
+    assert call(0, None)[0] == FORGOTTEN
+    assert call(0, spec)[:2] == ["plain", 1]
+    assert call(1, None)[0] == FORGOTTEN
 
 
 # -- what is waited for ------------------------------------------------------------------------

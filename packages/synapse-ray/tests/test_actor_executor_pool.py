@@ -21,6 +21,7 @@ from synapse_core.resolution import resolve_action
 from synapse_ray import shared_pool
 from synapse_ray.actor_executor import RayActorExecutor
 from synapse_ray.start_notice import StartNotice
+from synapse_ray.warm_actor import MOST_KNOWN
 from synapse_testing import actions
 from synapse_testing.waiting import until, wait_for_file
 
@@ -423,6 +424,17 @@ def test_an_actor_that_dies_for_a_copy_is_replaced_by_its_owner(make_executor: M
         return executor.execute(actions.adds, {"left": 1})
 
     assert ray.get(run_both.remote(), timeout=90) == 2
+
+
+def test_an_action_that_an_actor_has_forgotten_is_sent_again(make_executor: MakeExecutor) -> None:
+    executor = make_executor()
+
+    def returning(number: int) -> Any:
+        return lambda params, ctx: number  # sent by value, and each another one
+
+    made = [returning(number) for number in range(MOST_KNOWN + 10)]
+    for _ in range(2):
+        assert [executor.execute(one) for one in made] == list(range(len(made)))
 
 
 def test_an_idempotent_action_is_run_again(make_executor: MakeExecutor, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from synapse_core.errors import BackendError, BackendUnreachableError
 from synapse_ray.addresses import dashboard_url, parse_address, shown_url
+from synapse_ray.connection import open_connection
 from synapse_ray.jobs_api.dashboard import Dashboard
 
 
@@ -44,10 +45,23 @@ def test_auto_means_the_environments_address_where_there_is_one(monkeypatch: pyt
         parse_address("auto")
 
 
-@pytest.mark.parametrize("written", ["head", "head:", "head:port", "ftp://head:1", "ray://", "http://", ":6379", " "])
+@pytest.mark.parametrize(
+    "written",
+    [
+        *("head", "head:", "head:port", "head:99999", "ftp://head:1", "ray://", "http://", ":6379", " "),
+        *("ray://head:1000l", "http://head:port", "http://[::1", "http://head:99999"),
+    ],
+)
 def test_anything_else_is_an_error_that_shows_the_forms(written: str) -> None:
     with pytest.raises(BackendError, match=r"HOST:PORT"):
         parse_address(written)
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    for address in ("http://me:secret@head:port", "https://me:secret@head"):
+        with pytest.raises(BackendError, match="head") as caught:
+            open_connection(address)
+        assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

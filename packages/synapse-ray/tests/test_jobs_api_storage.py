@@ -1,5 +1,6 @@
 """Results outside the cluster are found by the job's id alone, also when the cluster is gone."""
 
+import json
 import os
 import socket
 from pathlib import Path
@@ -10,13 +11,19 @@ from click.testing import CliRunner
 
 from synapse_core.errors import BackendError, BackendUnreachableError, ExecutionError
 from synapse_core.model.outcome import Outcome
+from synapse_core.model.type_names import loaded_type
+from synapse_ray.action_spec import ActionSpec
 from synapse_ray.cli import job
 from synapse_ray.jobs_api.answers import Answer, JobDetails, LostAnswerError, Node
+from synapse_ray.jobs_api.delivery import keep_result
 from synapse_ray.jobs_api.entrypoint import side_folder
 from synapse_ray.jobs_api.executor import RayJobsApiExecutor
+from synapse_ray.jobs_api.node_files import NodePlace
 from synapse_ray.jobs_api.rest_paths import Request
-from synapse_ray.jobs_api.result_files import outcome_file
+from synapse_ray.jobs_api.result_files import open_file, outcome_file
 from synapse_ray.jobs_api.results import read_result, stored_name
+from synapse_ray.jobs_api.work import DriverWork
+from synapse_ray.worker import WorkerSettings
 
 pytest.importorskip("fsspec")
 
@@ -123,6 +130,19 @@ def test_a_storage_that_takes_nothing_says_which_job_and_where(tmp_path: Path) -
     (tmp_path / "file").touch()
     with pytest.raises(BackendError, match=rf"result of job 'job-1' to the storage file://{tmp_path}/file"):
         put_result(f"file://{tmp_path}/file", "job-1", OLD, tmp_path / "file")
+
+
+def test_a_result_that_the_storage_does_not_take_is_kept_where_it_was_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    folder = tmp_path / "logs" / "synapse" / OLD
+    place = NodePlace(tmp_path / "logs", None, True, "")
+    work = DriverWork("job-1", ActionSpec("train"), ("plain", {}), WorkerSettings(), f"file://{tmp_path}/file")
+    keep_result(None, {"sum": 42}, work, place, folder)
+    assert open_file([(folder / "result").read_bytes()]).unwrap(loaded_type) == {"sum": 42}
+    assert json.loads((folder / "about").read_bytes())["durability"] == "cluster"
+    assert "synapse: the result is not in the storage: writing the result of job 'job-1'" in capsys.readouterr().out
 
 
 class _NodesGone:

@@ -27,7 +27,7 @@ from synapse_ray.jobs_api.entrypoint import secret_name, side_folder
 from synapse_ray.jobs_api.event_follower import EventFollower
 from synapse_ray.jobs_api.executor import RayJobsApiExecutor
 from synapse_ray.jobs_api.following import Pause, ReadFile, follow_log
-from synapse_ray.jobs_api.patience import Pace
+from synapse_ray.jobs_api.patience import Failures, Pace
 from synapse_ray.jobs_api.rest_paths import Request
 from synapse_ray.jobs_api.result_files import outcome_file
 from synapse_ray.jobs_api.results import read_result
@@ -273,6 +273,35 @@ def test_a_job_whose_caller_lost_contact_is_named(
 def test_only_a_job_that_has_ended_is_deleted(executor_on: Callable[..., RayJobsApiExecutor]) -> None:
     with pytest.raises(ExecutionError, match=r"job 'job-1' is RUNNING; only .*`synapse job cancel job-1`"):
         executor_on(FakeDashboard("RUNNING")).delete(JOB)
+
+
+@pytest.mark.parametrize(("lives", "error"), [(True, BackendError), (False, WorkerLostError)])
+def test_a_result_is_lost_only_with_its_node(lives: bool, error: type[Exception], slept: list[float]) -> None:
+    class Unreadable(FakeDashboard):
+        looks = 0
+
+        def nodes(self, *, repeat: bool | None = None) -> list[Node]:
+            self.looks += 1
+            return [Node("node", lives or self.looks == 1, True)]
+
+        @contextlib.contextmanager
+        def open(self, request: Request) -> Iterator[Iterator[bytes] | None]:
+            raise BackendError("the agent of the node does not answer")
+            yield None
+
+    with pytest.raises(error) as caught:
+        read_result(dashboard_as(Unreadable("SUCCEEDED")), JOB, details("SUCCEEDED"), None)
+    assert ("does not answer" in str(caught.value)) is lives
+
+
+def test_outages_that_take_long_each_are_given_up_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter(range(0, 1000, 20))
+    monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))
+    failures = Failures()
+    failures.pause(LostAnswerError("cut"))
+    failures.pause(LostAnswerError("cut"))
+    with pytest.raises(LostAnswerError):
+        failures.pause(LostAnswerError("cut"))
 
 
 def test_a_lost_result_has_no_durability(executor_on: Callable[..., RayJobsApiExecutor]) -> None:

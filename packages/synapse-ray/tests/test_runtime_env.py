@@ -229,6 +229,9 @@ PASSWORD_URL = "https://user:hunter2@index.example/simple"
         ({"pip": ["a", f"b @ {PASSWORD_URL}"]}, None, r"runtime_env\['pip'\]\[1\]"),
         ({"uv": {"packages": [f"--index-url {PASSWORD_URL}", "a"]}}, None, r"\['uv'\]\['packages'\]\[0\]"),
         ({"conda": {"dependencies": ["x", {"pip": [f"--index-url {PASSWORD_URL}"]}]}}, None, r"\['dependencies'\]\[1\]\['pip'\]\[0\]"),
+        ({"working_dir": "https://me:hunter2@git.example/main.zip"}, None, r"runtime_env\['working_dir'\]"),
+        ({"py_modules": ["https://me:hunter2@git.example/main.zip"]}, None, r"\['py_modules'\]\[0\]"),
+        ({"container": {"run_options": ["--env=X=ghp_hunter2hunter2hunter2hunter2hunter2hunt"]}}, None, r"\['run_options'\]\[0\]"),
     ],
 )  # fmt: skip
 def test_a_password_is_refused_and_not_shown(runtime_env: Any, given: Any, where: str) -> None:

@@ -22,7 +22,7 @@ OTHER_PYTHON = "3.11" if sys.version_info[:2] != (3, 11) else "3.12"
 SAME_PYTHON = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 RUN = """
-import json, sys, time
+import json, os, pickle, sys, time
 from synapse_core.errors import PluginError
 from synapse_core.runner import prepare_run
 
@@ -31,13 +31,25 @@ folder, action, include_sdk, addresses = json.loads(sys.argv[1])
 def by_value(params, ctx):
     return "by value"
 
+def lasts(params, ctx):
+    time.sleep(0.3)  # long enough for its reports to be fetched while it runs
+    ctx.log_message("at work")
+    return os.getpid()
+
+def in_one_process(executor):
+    copy = pickle.loads(pickle.dumps(executor))
+    return len({one.execute(lasts, {}) for one in (executor, executor, copy)}) == 1
+
 found = {}
 for mode, address in addresses.items():
     begun = time.monotonic()
     try:
-        target = {"action_cls": by_value} if action == "by value" else {}
+        target = {} if action in ("add", "documented") else {"action_cls": by_value}
         run = prepare_run(folder, action, mode=mode, ray_address=address, include_sdk=include_sdk, **target)
-        found[mode] = run.executor.execute(run.target, {"left": 40, "right": 2})
+        if action == "stays warm":
+            found[mode] = in_one_process(run.executor)
+        else:
+            found[mode] = run.executor.execute(run.target, {"left": 40, "right": 2})
     except PluginError as error:
         found[mode] = f"{type(error).__name__}: {error}"
     except BaseException as error:
@@ -138,6 +150,7 @@ def test_a_cluster_without_synapse_is_named_and_include_sdk_brings_all_of_it(bar
     assert run(bare, plugin, "add", include_sdk=True) == dict.fromkeys(MODES, 42)
     assert run(bare, plugin, "documented", include_sdk=True) == dict.fromkeys(MODES, 42)
     assert run(bare, plugin, "by value", include_sdk=True) == dict.fromkeys(MODES, "by value")
+    assert run(bare, plugin, "stays warm", include_sdk=True, modes=("task",)) == {"task": True}
 
 
 def skewed(found: dict[str, Any], here: str, there: str, modes: tuple[str, ...]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -47,23 +48,24 @@ def parse_address(address: str | None) -> ClusterAddress:
     text = (address or "auto").strip()
     given = os.environ.get("RAY_ADDRESS", "").strip()
     if text == "auto" and given not in ("", "auto"):
-        return replace(_parsed(given, f"RAY_ADDRESS={given!r}"), is_from_environment=True)
-    return _parsed(text, repr(text))
+        return replace(_parsed(given, f"RAY_ADDRESS={shown_url(given)!r}"), is_from_environment=True)
+    return _parsed(text, repr(shown_url(text)))
 
 
 def _parsed(text: str, shown: str) -> ClusterAddress:
     if text in ("auto", "local"):
         return ClusterAddress("auto" if text == "auto" else "local", text)
     scheme, separator, _ = text.partition("://")
-    if separator and scheme in ("http", "https", "ray"):
-        host = urlsplit(text).hostname
-        if host:
-            with_port = text if urlsplit(text).port or scheme != "ray" else f"{text.rstrip('/')}:{_CLIENT_PORT}"
-            return ClusterAddress("client" if scheme == "ray" else "http", with_port.rstrip("/"), host)
-    elif not separator:
-        host, colon, port = _split(text)
-        if host and colon and port.isdigit():
-            return ClusterAddress("direct", text, host)
+    with contextlib.suppress(ValueError):  # a port that is no number or too large, or half an IPv6 address
+        if separator and scheme in ("http", "https", "ray"):
+            parts = urlsplit(text)
+            if parts.hostname:
+                with_port = text if parts.port or scheme != "ray" else f"{text.rstrip('/')}:{_CLIENT_PORT}"
+                return ClusterAddress("client" if scheme == "ray" else "http", with_port.rstrip("/"), parts.hostname)
+        elif not separator:
+            host, colon, port = _split(text)
+            if host and colon and port.isdigit() and urlsplit(f"ray://{text}").port:
+                return ClusterAddress("direct", text, host)
     raise BackendError(f"{shown} is no address of a Ray cluster. Known forms: {_FORMS}")
 
 

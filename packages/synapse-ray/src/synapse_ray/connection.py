@@ -114,7 +114,7 @@ def open_connection(address: str | None, *, start: bool = False) -> Connection:
     wanted = parse_address(address)
     if wanted.kind == "http":
         raise BackendError(
-            f"{wanted.text} is the address of a dashboard, which serves mode 'job'. "
+            f"{wanted} is the address of a dashboard, which serves mode 'job'. "
             "This mode needs 'auto', 'HOST:PORT' or 'ray://HOST:10001'"
         )
     with _lock:

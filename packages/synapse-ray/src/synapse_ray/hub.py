@@ -23,22 +23,24 @@ __all__ = ["Hub", "enter_hub", "leave_hub"]
 
 _MOST_AT_ONCE = 100_000  # who waits for an actor may not keep out who gives one back
 _lock = threading.RLock()
-_hub: Hub | None = None
-_uses = 0
+_hubs: dict[tuple[str, str | None], Hub] = {}
 
 
 class Hub:
     """A dispatcher of this process, and its mail.
 
+    Args:
+        package: Address of the package that holds the Synapse packages, where they are shipped along.
+
     Attributes:
         name: Of the dispatcher, in our namespace; by it a pickled executor finds it.
         dispatcher: The actor. It is no detached one, and ends with this process at the latest.
         pump: Takes the mail.
-        session: Of the connection that it belongs to.
+        uses: How many have entered it, and not left.
     """
 
-    def __init__(self, session: str) -> None:
-        self.session = session
+    def __init__(self, package: str | None) -> None:
+        self.uses = 0
         self.name = f"synapse-dispatcher-{uuid.uuid4().hex}"
         self.dispatcher: Any = (
             ray.remote(Dispatcher)
@@ -47,7 +49,7 @@ class Hub:
                 namespace=NAMESPACE,
                 num_cpus=0,
                 max_concurrency=_MOST_AT_ONCE,
-                runtime_env={},
+                runtime_env={"py_modules": [package]} if package else {},
                 scheduling_strategy=_near_us(),
             )
             .remote()
@@ -103,33 +105,37 @@ def _near_us() -> Any:
     return NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
 
 
-def enter_hub(session: str) -> Hub:
-    """Return this process's hub in a session, made if need be; let go of it by `leave_hub`."""
-    global _hub, _uses
+def enter_hub(session: str, package: str | None = None) -> Hub:
+    """Return this process's hub in a session, made if need be; let go of it by `leave_hub`.
+
+    Args:
+        session: Of the connection that it belongs to.
+        package: As in `Hub`; it has to be in the cluster.
+    """
     with _lock:
-        if _hub is None or _hub.session != session or _hub.pump.is_lost:
-            _hub, _uses = Hub(session), 0
-        _uses += 1
-        return _hub
+        hub = _hubs.get((session, package))
+        if hub is None or hub.pump.is_lost:
+            hub = _hubs[session, package] = Hub(package)
+        hub.uses += 1
+        return hub
 
 
 def leave_hub(hub: Hub) -> None:
     """Let go of a hub; its last user ends it."""
-    global _hub, _uses
     with _lock:
-        if hub is _hub:
-            _uses -= 1
-            if _uses > 0:
-                return
-            _hub = None
+        hub.uses -= 1
+        if hub.uses > 0:
+            return
+        for key in [key for key, found in _hubs.items() if found is hub]:
+            del _hubs[key]
     hub.close()
 
 
 def _forget() -> None:
-    """Forget the hub of the process that this one was forked from."""
-    global _lock, _hub, _uses
+    """Forget the hubs of the process that this one was forked from."""
+    global _lock
     _lock = threading.RLock()
-    _hub, _uses = None, 0
+    _hubs.clear()
 
 
 when_forked(_forget)

@@ -11,7 +11,15 @@ from synapse_core.errors import (
 )
 from synapse_core.safe_text import format_traceback, safe_str
 
-__all__ = ["has_not_ended", "id_is_taken", "interrupted", "not_in_time", "outside_action", "tell_id"]
+__all__ = [
+    "has_no_result_yet",
+    "has_not_ended",
+    "id_is_taken",
+    "interrupted",
+    "not_in_time",
+    "outside_action",
+    "tell_id",
+]
 
 
 def id_is_taken(job_id: str) -> JobExistsError:
@@ -28,6 +36,15 @@ def has_not_ended(job_id: str, status: str) -> ExecutionError:
     return ExecutionError(
         f"job {job_id!r} is {status}; only a job that has ended can be deleted. Stop it with cancel() "
         f"(`synapse job cancel {job_id}`)",
+        details={"job_id": job_id},
+    )
+
+
+def has_no_result_yet(job_id: str, status: str) -> ExecutionError:
+    """Return the error for a job that was asked about its result, and is at work or waits for it."""
+    return ExecutionError(
+        f"job {job_id!r} is {status}, and has no result yet. wait() returns when it has ended "
+        f"(`synapse job result {job_id}`)",
         details={"job_id": job_id},
     )
 

@@ -71,9 +71,6 @@ class RayJobExecutor(JobQuestions, BaseRayExecutor):
         sink: Where `execute` shows logs, progress and metrics. Default: the terminal.
         debug: Whether that terminal shows what `log_dev_event` reports.
 
-    Attributes:
-        durability: Where results are: ``cluster``, on the disk of its head. They survive the loss of everything else.
-
     Example:
         ::
 
@@ -83,7 +80,6 @@ class RayJobExecutor(JobQuestions, BaseRayExecutor):
     """
 
     capabilities: ClassVar[Capabilities] = JOB_CAPABILITIES
-    durability: ClassVar[str] = "cluster"
 
     @refuse_unknown_arguments
     def __init__(

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from synapse_core.model.status import JobStatus
-from synapse_ray.job_errors import has_not_ended
+from synapse_ray.job_errors import has_no_result_yet, has_not_ended
 from synapse_ray.job_info import JobInfo
 from synapse_ray.keeper.answers import ended_outcome, log_lines, open_outcome, unknown_job
 from synapse_ray.keeper.client import KeeperClient
@@ -54,6 +54,22 @@ class JobQuestions(ABC):
         """
         keeper = self._keeper()
         return open_outcome(keeper, job_id, ended_outcome(keeper, job_id, timeout))
+
+    def durability(self, job_id: str) -> str:
+        """Return how long the result of a finished job lasts: ``cluster``, on the disk of its head.
+
+        It survives the loss of everything else.
+
+        Raises:
+            JobNotFoundError: There is no such job.
+            ExecutionError: It has not ended.
+        """
+        status = JobStatus(self._keeper().status(job_id))
+        if status is JobStatus.UNKNOWN:
+            raise unknown_job(job_id)
+        if not status.is_terminal():
+            raise has_no_result_yet(job_id, status)
+        return "cluster"
 
     def get_logs(self, job_id: str) -> str:
         """Return everything that the job has logged and printed so far.

@@ -24,10 +24,11 @@ from synapse_ray.hub import enter_hub, leave_hub
 from synapse_ray.options import RayOptions
 from synapse_ray.ray_internals import is_inside_worker, shows_worker_output
 from synapse_ray.shared_pool import PoolTicket
-from synapse_ray.shipping import Shipment, Shipped
+from synapse_ray.shipping import Shipment, Shipped, upload_sdk
 from synapse_ray.slot import Slot
 from synapse_ray.start_notice import StartNotice
 from synapse_ray.start_problem import start_problem
+from synapse_ray.translation import translated
 
 __all__ = ["ActorPool"]
 
@@ -64,10 +65,13 @@ class ActorPool:
         try:
             self._inside_worker = is_inside_worker()
             self.shows_output = not shows_worker_output()
-            self._hub = enter_hub(str(ray.get_runtime_context().get_job_id()))
-        except BaseException:
+            package = upload_sdk() if options.include_sdk else None
+            self._hub = enter_hub(str(ray.get_runtime_context().get_job_id()), package)
+        except BaseException as error:
             close_connection(self._connection)
-            raise
+            if isinstance(error, PluginError) or not isinstance(error, Exception):
+                raise
+            raise translated(error, "making a pool of actors", address=self._connection.address) from error
         self._maker = ActorMaker(options, self._hub.dispatcher, self._connection.address)
         self._notice = StartNotice(options.resources())
         self._shipped: Shipped | None = None
@@ -257,7 +261,12 @@ class ActorPool:
         for actor, ready in self._maker.make(count, shipped):
             slot = Slot(next(self._numbers), actor, shipped, ready)
             with self._changed:
-                self._slots[slot.number] = slot
+                is_closed = self._is_closed  # meanwhile: making them takes its time
+                if not is_closed:
+                    self._slots[slot.number] = slot
+            if is_closed:
+                slot.end()
+                continue
             if self._is_shared:
                 self._hub.dispatcher.add.remote(self.id, slot.number, actor, [ready])
             ready.future().add_done_callback(partial(self._settle, slot))
@@ -296,6 +305,10 @@ class ActorPool:
                 "the actor that lends the actors of this pool is lost, and nothing was run. The next call of the "
                 f"executor starts a new pool; copies of it have to be made anew ({type(error).__name__})"
             ) from error
+        except ray_errors.GetTimeoutError:
+            raise
+        except Exception as error:  # the connection's
+            raise translated(error, "asking for an actor", address=self._connection.address) from error
 
     def _borrow_from_dispatcher(self) -> Slot:
         reference = self._hub.dispatcher.borrow.remote(self.id)
@@ -308,7 +321,7 @@ class ActorPool:
             raise BackendError(found.why)
         number, lease, actor = found
         slot = self._slots.get(number)
-        if slot is None:  # it has just been given up
+        if slot is None or slot.lease is not None:  # it has just been given up, or was taken back from another thread
             slot = Slot(number, actor, self._shipped, None)
         slot.lease = lease
         return slot

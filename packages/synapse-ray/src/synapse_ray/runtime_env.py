@@ -107,7 +107,8 @@ def build_runtime_env(
         result["working_dir"] = str(result["working_dir"])  # Ray takes text only
     if given.get("py_modules") is not None:
         result["py_modules"] = _with_uris(given, py_module_uris)
-    for path, text in _texts(result.get("conda"), "runtime_env['conda']"):
+    shown = {key: value for key, value in result.items() if key != "env_vars"}  # whose secrets take another way
+    for path, text in _texts(shown, "runtime_env"):
         _refuse_password(text, path)
     secrets: dict[str, str] = {}
     if result.get("env_vars") is not None:
@@ -317,7 +318,7 @@ def _split_words(options: object, what: str) -> list[str]:
 
 
 def _refuse_password(text: str, what: str) -> None:
-    if holds_password(text):
+    if holds_password(text) or looks_secret_value(text):
         raise ConfigError(
             f"{what}: a password or token stands here, and Ray shows the runtime environment in clear text, in its "
             "dashboard and to every client. Remove it, and give it to the nodes: in pip.conf or uv.toml, in ~/.netrc "

@@ -16,6 +16,7 @@ from synapse_ray.event_pump import EventPump
 from synapse_ray.names import NAMESPACE
 from synapse_ray.ray_internals import is_inside_worker, shows_worker_output
 from synapse_ray.slot import Slot
+from synapse_ray.translation import translated
 
 __all__ = ["PoolTicket", "SharedPool", "attach"]
 
@@ -90,6 +91,8 @@ class SharedPool:
         except ray.exceptions.RayActorError as error:
             self.detach()
             raise _ended(type(error).__name__) from error
+        except Exception as error:  # the connection's
+            raise translated(error, "asking for an actor", address=self._connection.address) from error
         if isinstance(found, Refusal):
             if found.is_final:
                 self.detach()

@@ -169,6 +169,19 @@ def upload_packages(packages: Iterable[Package]) -> None:
             put_package(package.uri, package.to_zip())
 
 
+def upload_sdk() -> str:
+    """See to it that the connected cluster has the Synapse packages of this environment; return their address.
+
+    Raises:
+        BackendError: They are of different versions.
+    """
+    from synapse_ray.sdk_package import pack_sdk
+
+    package = pack_sdk()
+    upload_packages((package,))
+    return package.uri
+
+
 def _digest(*texts: str) -> str:
     return hashlib.sha256("\0".join(texts).encode(errors="backslashreplace")).hexdigest()
 

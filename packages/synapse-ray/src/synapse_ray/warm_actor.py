@@ -14,7 +14,13 @@ from synapse_ray.report_outbox import Report, ReportOutbox
 from synapse_ray.wire import Packed, pack_outcome
 from synapse_ray.worker import ActionRunner, WorkerSettings
 
-__all__ = ["Answer", "CallId", "WarmActor", "Work"]
+__all__ = ["FORGOTTEN", "MOST_KNOWN", "WarmActor"]
+
+FORGOTTEN = "forgotten"
+"""The answer of an actor that has been sent so many actions that it does not know this one any more."""
+
+MOST_KNOWN = 64
+"""How many actions an actor knows: each one that is sent by value may hold data of its own."""
 
 CallId: TypeAlias = "tuple[str, int]"
 """Box of the calling process, and the number of the call there."""
@@ -24,7 +30,9 @@ Work: TypeAlias = "list[Any]"
 """Key of the action, the action itself the first time, kind and value of the params, job id, box, number."""
 
 Answer: TypeAlias = "list[Any]"
-"""Kind and value of the result, or else the outcome; number of reports delivered, and those that are not."""
+"""Kind and value of the result, or else the outcome; number of reports delivered, and those that are not.
+
+The kind may be `FORGOTTEN`: nothing has run, and the action is to be sent again."""
 
 
 class WarmActor:
@@ -48,10 +56,9 @@ class WarmActor:
     def run(self, work: Work) -> Answer:
         """Run one action."""
         key, spec, kind, value, job_id, box, number = work
+        spec = self._specs.get(key) if spec is None else self._kept(key, spec)
         if spec is None:
-            spec = self._specs[key]
-        else:
-            self._specs[key] = spec
+            return [FORGOTTEN, None, None, 0, []]
         take = self._outbox.begin((box, number))
         result: Packed | None
         try:
@@ -61,6 +68,12 @@ class WarmActor:
             result, outcome = None, pack_outcome(Outcome.of_error(problem))
         first, rest = self._outbox.end()
         return [*(result or (None, None)), outcome, first, rest]
+
+    def _kept(self, key: str, spec: ActionSpec) -> ActionSpec:
+        if len(self._specs) >= MOST_KNOWN and key not in self._specs:
+            del self._specs[next(iter(self._specs))]
+        self._specs[key] = spec
+        return spec
 
     def _send(self, call: CallId, first: int, reports: list[Report]) -> None:
         ray.get(self._push.remote(call, first, reports))

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import fields
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 
 import ray
 from ray import exceptions as ray_errors
@@ -21,6 +21,7 @@ from synapse_ray.event_pump import CallReports, EventPump
 from synapse_ray.preparation import Prepared
 from synapse_ray.slot import Slot
 from synapse_ray.translation import translated
+from synapse_ray.warm_actor import FORGOTTEN, MOST_KNOWN
 from synapse_ray.worker import Reply
 
 __all__ = ["Lender", "call_warm", "new_job_id"]
@@ -71,14 +72,19 @@ def call_warm(lender: Lender, prepared: Prepared, job_id: str, open_sink: Callab
     dead = True
     try:
         pump.watch(number, reports)
-        work = [key, None if key in slot.known else spec, *prepared.params, job_id, pump.box, number]
-        reference = slot.run.remote(work)
-        try:
-            kind, value, outcome, first, rest = ray.get(reference, timeout=_LONG_SECONDS)
-        except ray_errors.GetTimeoutError:
-            with pump.fetching(reports):
-                kind, value, outcome, first, rest = ray.get(reference)
+        kind: Any = FORGOTTEN
+        while kind == FORGOTTEN:
+            work = [key, None if key in slot.known else spec, *prepared.params, job_id, pump.box, number]
+            slot.known.discard(key)
+            reference = slot.run.remote(work)
+            try:
+                kind, value, outcome, first, rest = ray.get(reference, timeout=_LONG_SECONDS)
+            except ray_errors.GetTimeoutError:
+                with pump.fetching(reports):
+                    kind, value, outcome, first, rest = ray.get(reference)
         dead = False
+        if len(slot.known) > MOST_KNOWN:
+            slot.known.clear()
         slot.known.add(key)
     except PluginError:
         raise
@@ -114,7 +120,7 @@ _take_prefix()
 os.register_at_fork(after_in_child=_take_prefix)
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=32)
 def _key_of(spec: ActionSpec) -> str:
     """Return by what actors know an action when they have seen it once; the same in every process."""
     text = repr([getattr(spec, field.name) for field in fields(spec) if field.name != "pickled"]).encode()

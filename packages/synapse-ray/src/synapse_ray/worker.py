@@ -27,6 +27,8 @@ __all__ = ["ActionRunner", "Reply", "WorkerSettings", "open_reply", "without_sec
 Reply: TypeAlias = "tuple[Packed | None, dict[str, Any] | None]"
 """What came of an action: its result packed, or else its outcome as plain types."""
 
+_MOST_KNOWN = 64  # actions that are kept loaded: one that was sent by value may hold data of its own
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerSettings:
@@ -111,9 +113,7 @@ class ActionRunner:
 
         self._output.begin(emit_output)
         try:
-            action = self._known.get(spec)
-            if action is None:
-                action = self._known[spec] = load_reported(spec, self._folder)
+            action = self._known.get(spec) or self._loaded(spec)
             try:
                 opened = unpack(params)
             except Exception as error:
@@ -121,6 +121,13 @@ class ActionRunner:
             return run_action(action, opened, ctx)
         finally:
             self._output.end()
+
+    def _loaded(self, spec: ActionSpec) -> ResolvedAction:
+        action = load_reported(spec, self._folder)
+        if len(self._known) >= _MOST_KNOWN:
+            del self._known[next(iter(self._known))]
+        self._known[spec] = action
+        return action
 
     def _env(self) -> PluginEnvironment:
         return PluginEnvironment.from_environ().merge(self._settings.env)

@@ -8,7 +8,7 @@ from typing import Any
 
 from synapse_core.errors import BackendError, BackendUnreachableError, PluginError
 from synapse_core.safe_text import safe_str
-from synapse_ray.addresses import ClusterAddress, dashboard_url, parse_address, private_cluster
+from synapse_ray.addresses import ClusterAddress, dashboard_url, parse_address, private_cluster, shown_url
 from synapse_ray.jobs_api.dashboard import Dashboard
 from synapse_ray.ray_internals import (
     dashboard_of_cluster,
@@ -101,8 +101,8 @@ def _same_cluster(ray: Any, own: str | None, wanted: ClusterAddress) -> str:
     unknown = "" if problem is None else f" (whether that is the same one could not be asked: {problem})"
     raise kind(
         f"this process (pid {os.getpid()}) is connected to the Ray cluster {connected}, and RAY_ADDRESS names "
-        f"{wanted.text}{unknown}. Say which is meant: dashboard_address='http://HOST:8265' (--ray-address) takes any "
-        "cluster, and without RAY_ADDRESS it is the connected one"
+        f"{shown_url(wanted.text)}{unknown}. Say which is meant: dashboard_address='http://HOST:8265' (--ray-address) "
+        "takes any cluster, and without RAY_ADDRESS it is the connected one"
     ) from problem
 
 

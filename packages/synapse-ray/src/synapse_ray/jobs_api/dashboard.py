@@ -135,7 +135,7 @@ class Dashboard:
         """Return a short file of a node's log folder; ``None`` where there is none."""
 
         def read() -> bytes | None:
-            with self.open(rest_paths.log_file(node_id, name)) as pieces:
+            with self.open(rest_paths.log_file(node_id, name, is_short=True)) as pieces:
                 return None if pieces is None else b"".join(pieces)
 
         return self._repeating(read, _PAUSES)
@@ -155,6 +155,8 @@ class Dashboard:
             except BackendUnreachableError as error:
                 broke = error.__cause__
                 if not isinstance(broke, httpx.TransportError) or _is_nobody(broke):
+                    raise
+                if isinstance(broke, httpx.ReadTimeout):  # which has taken its time already
                     raise
                 if self._checked is None and _is_refused(broke):
                     raise

@@ -7,6 +7,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
+from synapse_core.errors import BackendError
 from synapse_core.model.outcome import Outcome
 from synapse_core.safe_text import safe_str
 from synapse_ray.jobs_api.node_files import NodePlace, write_whole
@@ -28,9 +29,10 @@ KEPT_IN_CLUSTER = 16 * 1024 * 1024
 def keep_result(outcome: Outcome | None, value: Any, work: DriverWork, place: NodePlace, folder: Path) -> None:
     """Write the result, and then a note that says how long it lasts.
 
+    What the storage does not take lasts as long as without one, and the job's log says so.
+
     Raises:
         OSError: A disk is full.
-        BackendError: The storage does not take it.
     """
     durability = "cluster" if place.is_head else "node"
     write_whole(folder / "result", outcome_file(outcome, value))
@@ -38,8 +40,11 @@ def keep_result(outcome: Outcome | None, value: Any, work: DriverWork, place: No
     if work.storage is not None:
         from synapse_ray.jobs_api.storage import put_result
 
-        put_result(work.storage, work.job_id, folder.name, folder / "result")
-        durability = "external"
+        try:
+            put_result(work.storage, work.job_id, folder.name, folder / "result")
+            durability = "external"
+        except BackendError as error:  # the result of hours is not given up for that
+            print(f"synapse: the result is not in the storage: {error}", flush=True)
     note = _note(durability, size)
     if not place.is_head and size <= KEPT_IN_CLUSTER:
         kept = _note("external" if durability == "external" else "cluster", size)

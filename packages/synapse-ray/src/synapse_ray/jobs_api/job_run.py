@@ -76,6 +76,10 @@ def _work(work: DriverWork, place: NodePlace, folder: Path, events: EventFile) -
     outcome: Outcome | None = None
     try:
         try:
+            if work.storage is not None:  # what this node lacks for it is found before the work, and not after it
+                from synapse_ray.jobs_api.storage import require_storage
+
+                require_storage(work.storage)
             value = runner.call(work.spec, work.params, work.job_id, emit)
         except KeyboardInterrupt:
             if end_was_asked_for():

@@ -69,7 +69,8 @@ def drive(steps: Steps, dashboard: Dashboard, job_id: str, timeout: float | None
                         answer = dashboard.head_id(repeat=False)
                     else:
                         opened.close()
-                        pieces = opened.enter_context(dashboard.open(rest_paths.log_file(step.node_id, step.name)))
+                        request = rest_paths.log_file(step.node_id, step.name, is_short=isinstance(step, ReadFile))
+                        pieces = opened.enter_context(dashboard.open(request))
                         answer = pieces is not None
                         if isinstance(step, ReadFile):
                             answer = None if pieces is None else b"".join(pieces)
@@ -118,7 +119,7 @@ async def drive_async(
                         answer = head_of(nodes_of(await dashboard.ask(rest_paths.nodes())), dashboard.url).node_id
                     else:
                         await opened_file.aclose()
-                        request = rest_paths.log_file(step.node_id, step.name)
+                        request = rest_paths.log_file(step.node_id, step.name, is_short=isinstance(step, ReadFile))
                         pieces = await opened_file.enter_async_context(dashboard.open(request))
                         answer = pieces is not None
                         if isinstance(step, ReadFile):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
@@ -12,7 +13,8 @@ __all__ = ["Failures", "Pace", "patiently"]
 
 T = TypeVar("T")
 
-_MOST_FAILURES = 40  # in a row, which takes about half a minute
+_MOST_SECONDS = 30.0
+_MOST_FAILURES = 40  # in a row, which take about as long where each comes at once
 _MOST_REFUSALS = 5
 _FAST_SECONDS = 5.0
 _PART_OF_QUIET = 0.05
@@ -23,12 +25,16 @@ class Failures:
     """Counts what goes wrong in a row, and says how long to wait."""
 
     count: int = 0
+    _since: float = 0.0
 
     def pause(self, error: BackendError) -> float:
         """Return the seconds to wait before asking again; raises `error` where that is no help."""
+        now = time.monotonic()
+        if self.count == 0:
+            self._since = now
         self.count += 1
         most = _MOST_FAILURES if isinstance(error, BackendUnreachableError) else _MOST_REFUSALS
-        if self.count > most or isinstance(error, AuthenticationError):
+        if self.count > most or now - self._since > _MOST_SECONDS or isinstance(error, AuthenticationError):
             raise error
         return min(1.0, 0.02 * 1.5**self.count)
 

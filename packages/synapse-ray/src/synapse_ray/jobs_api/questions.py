@@ -11,7 +11,7 @@ from typing import Any
 from synapse_core.errors import BackendUnreachableError, ExecutionError, JobNotFoundError
 from synapse_core.model.status import JobStatus
 from synapse_core.model.type_names import loaded_type
-from synapse_ray.job_errors import has_not_ended
+from synapse_ray.job_errors import has_no_result_yet, has_not_ended
 from synapse_ray.job_info import JobInfo
 from synapse_ray.jobs_api import rest_paths
 from synapse_ray.jobs_api.answers import JobDetails, failed, jobs_of
@@ -102,11 +102,7 @@ class HttpJobQuestions(ABC):
         """
         info = self._known(job_id)
         if not info.has_ended():
-            raise ExecutionError(
-                f"job {job_id!r} is {info.status}, and has no result yet. wait() returns when it has ended "
-                f"(`synapse job result {job_id}`)",
-                details={"job_id": job_id},
-            )
+            raise has_no_result_yet(job_id, info.status)
         if self._is_stored(job_id, info):
             return "external"
         found = read_durability(self._dashboard, info)

@@ -131,13 +131,20 @@ def _find(dashboard: Dashboard, job_id: str, info: JobDetails, nonce: str, stora
         BackendError: None has it that could be asked, and not all could be, or one has it damaged.
     """
     problem: BackendError | None = None
+    unread: dict[str, BackendError] = {}
     try:
         for node_id in _places(dashboard, info):
             try:
                 if (found := _read_from_node(dashboard, job_id, node_id, nonce)) is not None:
                     return found
+            except (AuthenticationError, BackendUnreachableError):
+                raise
             except _DamagedError as error:
                 problem = error
+            except BackendError as error:  # the node is just being lost; or it lives, and its agent does not
+                unread[node_id] = error
+        if unread:
+            problem = next((unread[node_id] for node_id in _places(dashboard, info) if node_id in unread), problem)
     except (AuthenticationError, BackendUnreachableError) as error:
         problem = error
     if storage is not None:
@@ -161,12 +168,7 @@ def _places(dashboard: Dashboard, info: JobDetails) -> list[str]:
 
 def _read_from_node(dashboard: Dashboard, job_id: str, node_id: str, nonce: str) -> Opened | None:
     request = rest_paths.log_file(node_id, f"{side_folder(nonce)}/result")
-    try:
-        return _read(job_id, f"node {node_id[:12]} of the cluster at {dashboard.url}", lambda: dashboard.open(request))
-    except (AuthenticationError, BackendUnreachableError, _DamagedError):
-        raise
-    except BackendError:  # the node is just being lost
-        return None
+    return _read(job_id, f"node {node_id[:12]} of the cluster at {dashboard.url}", lambda: dashboard.open(request))
 
 
 class _DamagedError(BackendError):

@@ -290,15 +290,9 @@ def _left(deadline: float | None) -> float:
 
 def _make(connection: Connection, *, include_sdk: bool) -> Any:
     from synapse_ray.keeper.making import make_keeper
+    from synapse_ray.shipping import upload_sdk
 
     try:
-        if not include_sdk:
-            return make_keeper(connection)
-        from synapse_ray.sdk_package import pack_sdk
-        from synapse_ray.shipping import upload_packages
-
-        package = pack_sdk()
-        upload_packages((package,))
-        return make_keeper(connection, package.uri)
+        return make_keeper(connection, upload_sdk() if include_sdk else None)
     except Exception as error:
         raise translated(error, "starting the keeper") from error
