@@ -282,7 +282,7 @@ def test_a_result_is_lost_only_with_its_node(lives: bool, error: type[Exception]
 
         def nodes(self, *, repeat: bool | None = None) -> list[Node]:
             self.looks += 1
-            return [Node("node", lives or self.looks == 1, True)]
+            return [Node("node", is_head=True, is_alive=lives or self.looks == 1)]
 
         @contextlib.contextmanager
         def open(self, request: Request) -> Iterator[Iterator[bytes] | None]:
