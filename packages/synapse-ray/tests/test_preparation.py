@@ -13,7 +13,7 @@ from synapse_core.actions import BaseAction
 from synapse_core.discovery import PluginDiscovery
 from synapse_core.errors import ActionLoadError, BackendError, PluginNotFoundError, ValidationError
 from synapse_core.model.references import ActionReference, PluginReference
-from synapse_ray.action_spec import load_action
+from synapse_ray.action_loading import load_action
 from synapse_ray.preparation import Preparer
 from synapse_testing import actions
 

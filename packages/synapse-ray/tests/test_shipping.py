@@ -13,7 +13,8 @@ import pytest
 
 from synapse_core.model.enums import PackageManager
 from synapse_ray import shipping
-from synapse_ray.action_spec import ActionSpec, load_action
+from synapse_ray.action_loading import load_action
+from synapse_ray.action_spec import ActionSpec
 from synapse_ray.options import RayOptions
 from synapse_ray.packaging import PackagingError
 from synapse_ray.sdk_package import pack_sdk

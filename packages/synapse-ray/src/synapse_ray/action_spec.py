@@ -1,30 +1,19 @@
-"""Which action is meant, in a form that a worker can find it by."""
+"""Which action is meant, in a form that a worker can find it by; `action_loading` is where it does."""
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import hashlib
 import importlib
-import os
-import shutil
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from synapse_core.entrypoint import import_entrypoint
-from synapse_core.errors import ActionLoadError, BackendError
-from synapse_core.loading import PluginHome, find_plugin_home, load_plugin_code
-from synapse_core.resolution import ResolvedAction, resolve_action
+from synapse_core.errors import BackendError
+from synapse_core.loading import PluginHome, find_plugin_home
+from synapse_core.resolution import ResolvedAction
 from synapse_core.safe_text import safe_str
 
-__all__ = ["ActionSpec", "MOST_RETRIES", "another_folder", "load_action", "spec_of"]
-
-
-MOST_RETRIES = 2
-"""How often an idempotent action is run again after its worker died, in modes ``task`` and ``ray-job`` alike."""
+__all__ = ["ActionSpec", "another_folder", "spec_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,38 +75,6 @@ def spec_of(action: ResolvedAction, working_dir: Path | None) -> tuple[ActionSpe
     return ActionSpec(action.name, pickled=pickled, idempotent=action.idempotent), working_dir
 
 
-def load_action(spec: ActionSpec, folder: str | None = None) -> ResolvedAction:
-    """Find the action on a worker.
-
-    Args:
-        spec: Which one.
-        folder: Folder of the shipped plugin. Default: the working directory.
-
-    Raises:
-        ActionLoadError: It does not import here.
-    """
-    target: Any
-    if spec.pickled is not None:
-        from ray import cloudpickle
-
-        target = cloudpickle.loads(spec.pickled)
-    elif spec.entrypoint is None:
-        raise ActionLoadError(f"action {spec.name!r} was sent without a name to import it by")
-    elif spec.package is not None:
-        _make_importable(spec.package, folder or os.getcwd())
-        target = import_entrypoint(spec.entrypoint)
-    elif spec.plugin is not None:
-        target = load_plugin_code(folder or os.getcwd(), spec.plugin).import_entrypoint(spec.entrypoint)
-    else:
-        target = import_entrypoint(spec.entrypoint)
-    resolved = resolve_action(target)
-    if resolved.name == spec.name and resolved.idempotent == spec.idempotent:
-        return resolved
-    from dataclasses import replace
-
-    return replace(resolved, name=spec.name, idempotent=spec.idempotent)
-
-
 def _package_name(entrypoint: str | None, folder: Path) -> str | None:
     """Return the top-level name of an entrypoint that is seen from beside the folder, and not from within it."""
     top = (entrypoint or "").replace(":", ".").partition(".")[0]
@@ -132,34 +89,6 @@ def _package_folder(entrypoint: str | None) -> Path | None:
     if len(places) != 1 or {"site-packages", "dist-packages"} & set(Path(places[0]).parts):
         return None
     return Path(places[0])
-
-
-def _make_importable(package: str, folder: str) -> None:
-    """Let a worker import its working directory under the name that the package has."""
-    with contextlib.suppress(ImportError):
-        importlib.import_module(package)
-        return
-    beside = _place_of_link(folder)
-    with contextlib.suppress(FileExistsError):  # of another worker with the same folder
-        os.symlink(folder, os.path.join(beside, package))
-    sys.path.append(beside)
-    importlib.invalidate_caches()
-
-
-def _place_of_link(folder: str) -> str:
-    """Return where a link to `folder` may lie: in the session of Ray, else until this process ends.
-
-    Workers may be killed at any time, and then remove nothing; so those of one folder share one place.
-    """
-    if "ray" in sys.modules and sys.modules["ray"].is_initialized():
-        from synapse_ray.ray_internals import session_folder
-
-        beside = Path(session_folder(), "synapse-packages", hashlib.sha256(folder.encode()).hexdigest()[:16])
-        beside.mkdir(parents=True, exist_ok=True)
-        return str(beside)
-    made = tempfile.mkdtemp(prefix="synapse-package-")
-    atexit.register(shutil.rmtree, made, ignore_errors=True)
-    return made
 
 
 def _same_or_raise(folder: Path, working_dir: Path | None, name: str, home: PluginHome | None) -> Path:

@@ -16,10 +16,10 @@ from synapse_core.errors import BackendError, WorkerLostError
 from synapse_core.loading import loaded_plugin_folders
 from synapse_core.model.enums import PackageManager
 from synapse_core.ports.executor import Capabilities
-from synapse_ray.action_spec import MOST_RETRIES, another_folder
+from synapse_ray.action_spec import another_folder
 from synapse_ray.base import BaseRayExecutor
 from synapse_ray.capabilities import ACTOR_CAPABILITIES
-from synapse_ray.options import check_together
+from synapse_ray.options import MOST_RETRIES, check_together
 from synapse_ray.pool_table import PoolUse
 from synapse_ray.preparation import PreparedAction, Preparer
 from synapse_ray.shared_pool import PoolTicket, SharedPool, attach

@@ -1,7 +1,7 @@
 """The one owner of this process's connection to Ray.
 
 ``ray.init`` is global to a process: asking for cluster B while connected to A gives A. So every connection
-of this package is opened here, where that is found out, and named.
+of a user's process is opened here, where that is found out, and named.
 """
 
 from __future__ import annotations

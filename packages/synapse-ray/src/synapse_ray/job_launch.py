@@ -10,7 +10,6 @@ from typing import Any
 import ray
 
 from synapse_core.errors import BackendError, BackendUnreachableError, PluginError
-from synapse_ray.action_spec import MOST_RETRIES
 from synapse_ray.ending import end_actor
 from synapse_ray.job_errors import id_is_taken, tell_id
 from synapse_ray.job_worker import JobWork, JobWorker
@@ -18,6 +17,7 @@ from synapse_ray.keeper.answers import open_outcome
 from synapse_ray.keeper.client import KeeperClient, submitter
 from synapse_ray.keeper.records import INLINE_BYTES, About, actor_name
 from synapse_ray.names import NAMESPACE
+from synapse_ray.options import MOST_RETRIES
 from synapse_ray.preparation import Prepared
 from synapse_ray.ray_internals import actor_is_accepted, drop_parcel, put_parcel
 from synapse_ray.shipping import Shipped

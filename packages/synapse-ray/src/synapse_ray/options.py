@@ -11,7 +11,10 @@ from typing import Any
 
 from synapse_core.model.enums import PackageManager
 
-__all__ = ["RayOptions", "check_resource", "check_together"]
+__all__ = ["MOST_RETRIES", "RayOptions", "check_resource", "check_together"]
+
+MOST_RETRIES = 2
+"""How often an idempotent action is run again after its worker died, in modes ``task`` and ``ray-job`` alike."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from synapse_core.errors import BackendError
 
-__all__ = ["in_words", "of_nodes", "refuse_impossible", "refuse_unplaceable"]
+__all__ = ["are_fixed", "in_words", "of_nodes", "refuse_impossible", "refuse_unplaceable"]
 
 _NAMES = {"num_cpus": "CPU", "num_gpus": "GPU", "memory": "memory"}
 
@@ -49,6 +49,14 @@ def refuse_unplaceable(
         f"no node of the cluster can ever run this: one worker asks for {asked}, and the nearest of "
         f"{len(nodes)} node(s) has {has} in all. Ask for less, or add a node"
     )
+
+
+def are_fixed(kinds: Iterable[str]) -> bool:
+    """Say whether nodes of these kinds, as an autoscaler's report has them, are all that there will ever be.
+
+    A cluster without an autoscaler is watched all the same; each of its nodes is then a kind of its own.
+    """
+    return all(kind.startswith("node_") for kind in kinds)
 
 
 def of_nodes(resources: Mapping[str, Any]) -> dict[str, float]:

@@ -122,15 +122,16 @@ def cluster_may_grow() -> bool:
     """Say whether an autoscaler could add nodes of other kinds to the connected cluster; true where that is unknown."""
     from ray.experimental.internal_kv import _internal_kv_get
 
+    from synapse_ray.placement import are_fixed
+
     if _internal_kv_get(b"__autoscaler_cluster_config", namespace=b"__autoscaler"):
         return True
     found = _internal_kv_get(b"__autoscaling_status")
     report = json.loads(found).get("autoscaler_report") if found else None
     if not report:
         return True
-    # A cluster without an autoscaler is watched all the same; each of its nodes is then a kind of its own.
     kinds = {*(report.get("active_nodes") or ()), *(report.get("idle_nodes") or ())}
-    return bool(report.get("pending_launches")) or not all(kind.startswith("node_") for kind in kinds)
+    return bool(report.get("pending_launches")) or not are_fixed(kinds)
 
 
 def actor_is_accepted(actor: Any) -> bool:
@@ -198,7 +199,7 @@ def dashboard_of_connection() -> str | None:
         return None
     if not found:
         return None
-    return found if "://" in found else f"http://{found}"
+    return _with_scheme(found)
 
 
 def control_store(address: str) -> Any:

@@ -114,7 +114,7 @@ class _LineStream(io.TextIOBase):
         if not shown.isascii():  # half a character, as in names of files that are no UTF-8, can be written nowhere
             shown = shown.encode("utf-8", "backslashreplace").decode()
         self.emit(self._name, shown)
-        with contextlib.suppress(OSError):  # a full disk of the node is no failure of the action
+        with contextlib.suppress(OSError):  # a full disk of the node is no failure of the action; nor is it to `emit`
             self.under.write(shown)
             self.under.flush()
 

@@ -11,7 +11,8 @@ import sys
 from synapse_core.errors import ActionLoadError, BackendError, PluginError
 from synapse_core.resolution import ResolvedAction
 from synapse_core.safe_text import format_traceback, safe_str
-from synapse_ray.action_spec import ActionSpec, load_action
+from synapse_ray.action_loading import load_action
+from synapse_ray.action_spec import ActionSpec
 
 __all__ = ["load_reported", "worker_report"]
 

@@ -10,6 +10,7 @@ from typing import Any
 from synapse_core.errors import BackendError, BackendUnreachableError
 from synapse_core.model.status import JobStatus
 from synapse_ray.job_info import JobInfo
+from synapse_ray.placement import are_fixed
 
 __all__ = [
     "Answer",
@@ -124,11 +125,11 @@ def jobs_of(answer: Answer) -> list[JobInfo]:
 def may_grow(answer: Answer) -> bool:
     """Say whether an autoscaler could add nodes of other kinds, by what `rest_paths.cluster_status` asked for.
 
-    A cluster without one is watched all the same; each of its nodes is then a kind of its own. True where unknown.
+    True where that is unknown.
     """
     try:
         kinds = answer.data()["data"]["clusterStatus"]["autoscalerReport"]["nodeTypeMapping"]
-        return answer.status != 200 or not kinds or not all(kind.startswith("node_") for kind in kinds.values())
+        return answer.status != 200 or not kinds or not are_fixed(kinds.values())
     except (BackendError, KeyError, TypeError, AttributeError):
         return True
 
