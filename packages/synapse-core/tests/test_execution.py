@@ -2,6 +2,7 @@
 
 import asyncio
 import contextvars
+import os
 import signal
 import subprocess
 import sys
@@ -382,3 +383,24 @@ def test_only_a_cancellation_of_asyncio_is_one() -> None:
     with pytest.raises(ExecutionError) as caught:
         run_action(resolve_action(fails), {}, RuntimeContext())
     assert type(caught.value) is ExecutionError
+
+
+# -- forks ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("run", [run_plainly, run_under_a_running_loop, run_on_the_loop])
+def test_a_fork_ends_where_it_comes_out_of_its_action(run: Any) -> None:
+    ends: list[BaseException | None] = [None, SystemExit(), SystemExit(3), SystemExit("no"), ValueError("in the fork")]
+
+    def forks(params: Any, ctx: RuntimeContext) -> list[int]:
+        statuses = []
+        for end in ends:
+            pid = os.fork()
+            if pid == 0 and end is not None:
+                raise end
+            if pid == 0:
+                return []
+            statuses.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+        return statuses
+
+    assert run(forks) == [0, 0, 3, 1, 1]

@@ -287,7 +287,7 @@ def test_who_waits_for_actors_reads_how_many_what_they_ask_for_and_what_is_free(
         "cluster: 3 of 8 CPU, 0 of 2 GPU, 0 of 8 GiB of memory. They start when other work on the cluster ends; "
         "`ray status` shows it\n"
     )
-    assert "environment is being made" in notice_text(1, {}, {"CPU": 1.0}, {"CPU": 8.0})
+    assert "environment are being made" in notice_text(1, {}, {"CPU": 1.0}, {"CPU": 8.0})
     assert "1 actor has not started, and it asks for nothing" in notice_text(1, {"num_cpus": 0}, {}, {})
 
 

@@ -1,5 +1,8 @@
 """What each form of an address means."""
 
+import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
 import pytest
 
 from synapse_core.errors import BackendError, BackendUnreachableError
@@ -48,7 +51,7 @@ def test_auto_means_the_environments_address_where_there_is_one(monkeypatch: pyt
 @pytest.mark.parametrize(
     "written",
     [
-        *("head", "head:", "head:port", "head:99999", "ftp://head:1", "ray://", "http://", ":6379", " "),
+        *("head", "head:", "head:port", "head:99999", "ftp://head:1", "ray://", "http://", ":6379", " ", ""),
         *("ray://head:1000l", "http://head:port", "http://[::1", "http://head:99999"),
     ],
 )
@@ -62,6 +65,17 @@ def test_a_password_in_an_address_is_not_shown() -> None:
         with pytest.raises(BackendError, match="head") as caught:
             open_connection(address)
         assert "secret" not in str(caught.value)
+
+
+def test_the_port_of_a_dashboard_is_no_control_store() -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{server.server_port}"
+        with pytest.raises(
+            BackendError, match=rf"{address}: a web server answers there.* mode 'job' under http://{address}"
+        ):
+            open_connection(address)
+        server.shutdown()
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,7 @@ from synapse_ray.worker import WorkerSettings
 
 pytest.importorskip("fsspec")
 
-from synapse_ray.jobs_api.storage import delete_result, newest_result, open_result, put_result
+from synapse_ray.jobs_api.storage import announce_result, delete_result, newest_result, open_result, put_result
 
 OLD, NEW = "a" * 32, "b" * 32
 
@@ -143,6 +143,16 @@ def test_a_result_that_the_storage_does_not_take_is_kept_where_it_was_made(
     assert open_file([(folder / "result").read_bytes()]).unwrap(loaded_type) == {"sum": 42}
     assert json.loads((folder / "about").read_bytes())["durability"] == "cluster"
     assert "synapse: the result is not in the storage: writing the result of job 'job-1'" in capsys.readouterr().out
+
+
+def test_a_storage_that_takes_nothing_is_found_before_the_work(storage: str, keep: Any, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(BackendError, match="result of job 'job-1' to the storage"):
+        announce_result(f"file://{tmp_path}/file", "job-1", OLD)
+    announce_result(storage, "job-1", OLD)
+    assert newest_result(storage, "job-1") is None
+    delete_result(storage, "job-1", OLD)
+    assert list((tmp_path / "results").iterdir()) == []
 
 
 class _NodesGone:

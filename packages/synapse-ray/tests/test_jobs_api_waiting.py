@@ -294,6 +294,11 @@ def test_a_result_is_lost_only_with_its_node(lives: bool, error: type[Exception]
     assert ("does not answer" in str(caught.value)) is lives
 
 
+def test_a_job_whose_process_left_before_it_had_answered_says_so() -> None:
+    with pytest.raises(WorkerLostError, match=r"ended with status 0 before .* `synapse job logs job-1`"):
+        read_result(dashboard_as(FakeDashboard("SUCCEEDED")), JOB, details("SUCCEEDED"), None)
+
+
 def test_outages_that_take_long_each_are_given_up_by_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     now = iter(range(0, 1000, 20))
     monkeypatch.setattr(time, "monotonic", lambda: float(next(now)))

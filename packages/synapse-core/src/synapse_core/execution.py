@@ -6,10 +6,11 @@ Every executor calls this, on whichever machine it runs the action; an executor 
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import threading
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from synapse_core.context import RuntimeContext
 from synapse_core.errors import ExecutionCancelledError, ExecutionError, PluginError
@@ -32,6 +33,8 @@ def run_action(action: RunnableAction, params: Any, ctx: RuntimeContext) -> Any:
     A coroutine runs on an event loop of its own: in this thread, or, where this thread's loop is
     already running, in another one with a copy of the context variables.
 
+    A fork of this process that comes out of the action ends there: only one process has called it.
+
     Raises:
         ValidationError: The params do not fit; nothing has run.
         ExecutionError: The action raised anything, ``SystemExit`` included; the original is its cause.
@@ -39,16 +42,19 @@ def run_action(action: RunnableAction, params: Any, ctx: RuntimeContext) -> Any:
         asyncio.CancelledError: The task that called this was cancelled, which is how a loop says Ctrl-C.
     """
     validated = action.validate(params)
+    process = os.getpid()
     try:
         result = action.call(validated, ctx)
         if hasattr(type(result), "__await__"):
             result = _run_awaitable(result)
-    except KeyboardInterrupt:
-        raise
     except BaseException as error:
-        if _is_cancellation(error) and _calling_task_is_cancelled():
+        if os.getpid() != process:
+            _end_fork(error, ctx)
+        if isinstance(error, KeyboardInterrupt) or (_is_cancellation(error) and _calling_task_is_cancelled()):
             raise
         raise execution_error(error, action, ctx) from error
+    if os.getpid() != process:
+        _end_fork(None, ctx)
     return result
 
 
@@ -121,10 +127,31 @@ class _RaisedInThread(Exception):
 
 
 def _call_in_thread(action: RunnableAction, params: Any, ctx: RuntimeContext) -> Any:
+    process = os.getpid()
     try:
-        return action.call(params, ctx)
+        result = action.call(params, ctx)
     except BaseException as error:
+        if os.getpid() != process:
+            _end_fork(error, ctx)
         raise _RaisedInThread(error) from error
+    if os.getpid() != process:
+        _end_fork(None, ctx)
+    return result
+
+
+def _end_fork(error: BaseException | None, ctx: RuntimeContext) -> NoReturn:
+    """End this process, a fork that has come out of its action, with the status that an interpreter ends with."""
+    status = 0 if error is None else 1
+    try:
+        if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
+            status = error.code or 0
+        elif error is not None:
+            text = f"{error.code}\n" if isinstance(error, SystemExit) else with_plain_names(format_traceback(error))
+            sys.stderr.write(redact(text, _secrets_of(ctx)))
+        sys.stdout.flush()
+        sys.stderr.flush()
+    finally:
+        os._exit(status & 0xFF)
 
 
 def execution_error(error: BaseException, action: RunnableAction, ctx: RuntimeContext) -> ExecutionError:

@@ -45,7 +45,7 @@ def parse_address(address: str | None) -> ClusterAddress:
     Raises:
         BackendError: It has none of the known forms.
     """
-    text = (address or "auto").strip()
+    text = "auto" if address is None else address.strip()
     given = os.environ.get("RAY_ADDRESS", "").strip()
     if text == "auto" and given not in ("", "auto"):
         return replace(_parsed(given, f"RAY_ADDRESS={shown_url(given)!r}"), is_from_environment=True)

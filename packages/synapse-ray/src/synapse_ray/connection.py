@@ -48,6 +48,7 @@ __all__ = [
 
 _CLIENT_ATTEMPTS = 3
 _KNOCK_SECONDS = 5.0
+_ANSWER_SECONDS = 1.0  # a control store answers at once, and not in HTTP/1
 _FOUND_NONE = "Could not find any running Ray instance"
 _lock = threading.RLock()
 _current: Connection | None = None
@@ -269,7 +270,9 @@ def _knock(wanted: ClusterAddress, address: str) -> None:
         hosts.append(own)  # which Ray takes in its place
     for host in hosts:
         try:
-            socket.create_connection((host, parts.port or 0), timeout=_KNOCK_SECONDS).close()
+            with socket.create_connection((host, parts.port or 0), timeout=_KNOCK_SECONDS) as door:
+                if wanted.kind == "direct":  # a gateway may serve clients and the web at one port
+                    _refuse_http(door, wanted, f"{host}:{parts.port}")
             break
         except OSError as error:
             problem = error
@@ -283,6 +286,22 @@ def _knock(wanted: ClusterAddress, address: str) -> None:
             reason = f"{_FOUND_NONE}: the last one that was started here is gone" if is_gone else forgotten
         cause = ConnectionError(reason)
         raise translated(cause, "connecting", address=address if wanted.kind == "auto" else str(wanted)) from cause
+
+
+def _refuse_http(door: socket.socket, wanted: ClusterAddress, address: str) -> None:
+    """Raise where a web server answers, a dashboard most likely: Ray asks it for minutes to be something else."""
+    door.settimeout(_ANSWER_SECONDS)
+    try:
+        door.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        answer = door.recv(5)
+    except OSError:  # whatever it is, it is no web server
+        return
+    if answer == b"HTTP/":
+        raise BackendError(
+            f"{wanted}: a web server answers there, and no Ray cluster. If it is a dashboard, it serves mode 'job' "
+            f"under http://{address}; this mode needs the port of `ray start`, 6379 unless --port said otherwise, or "
+            "ray://HOST:10001"
+        )
 
 
 def _describe(*, is_ours: bool, is_private: bool = False) -> Connection:

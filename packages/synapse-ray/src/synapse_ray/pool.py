@@ -114,7 +114,7 @@ class ActorPool:
             starting: list[Any] = []
             with self._changed:
                 if self._is_closed:
-                    raise BackendError("the executor was shut down while this call waited for an actor")
+                    raise _shut_down()
                 if self._free:
                     return self._free.pop()
                 if self._failure is not None and self._failures - failures >= self._size and not self._has_started():
@@ -300,6 +300,8 @@ class ActorPool:
         try:
             return ray.get(reference, timeout=seconds)
         except ray_errors.RayActorError as error:
+            if self._is_closed:
+                raise _shut_down() from error
             self.pump.lose()
             raise BackendError(
                 "the actor that lends the actors of this pool is lost, and nothing was run. The next call of the "
@@ -351,6 +353,10 @@ class ActorPool:
         except Exception as error:  # those who wait are to hear it
             with contextlib.suppress(Exception):
                 self._hub.dispatcher.fail.remote(self.id, safe_str(error))
+
+
+def _shut_down() -> BackendError:
+    return BackendError("the executor was shut down while this call waited for an actor; nothing was run")
 
 
 def _is_answer(reference: Any) -> bool:

@@ -65,7 +65,7 @@ def notice_text(count: int, resources: Mapping[str, Any], free: Mapping[str, flo
     why = (
         "They start when other work on the cluster ends; `ray status` shows it"
         if lacks
-        else "The environment is being made, or the nodes have that only together"
+        else "Their processes or their environment are being made, or no node has that alone"
     )
     who = "1 actor has" if count == 1 else f"{count} actors have"
     each = "it asks" if count == 1 else "each asks"

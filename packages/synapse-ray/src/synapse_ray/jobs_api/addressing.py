@@ -50,7 +50,7 @@ def find_dashboard(dashboard_address: str | None, ray_address: str) -> str:
             return f"http://{text}"  # HOST:PORT is the dashboard's own here
         return dashboard_url(parse_address(text)) or text
     address = parse_address(ray_address)
-    if ray_address.strip() in ("", "auto") and (ray := _connected_ray()) is not None:
+    if ray_address.strip() == "auto" and (ray := _connected_ray()) is not None:
         own = _own_dashboard(ray)
         if address.kind not in ("auto", "local"):
             return _same_cluster(ray, own, address)

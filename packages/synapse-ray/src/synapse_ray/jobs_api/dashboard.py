@@ -87,7 +87,8 @@ class Dashboard:
 
     def job(self, job_id: str, *, repeat: bool | None = None) -> JobDetails | None:
         """Return what the cluster knows of a job; ``None`` for an unknown id. `repeat` is as in `ask`."""
-        return job_of(self.ask(rest_paths.job_info(job_id), repeat=repeat), self.ray_version)
+        request = rest_paths.job_info(job_id, is_asked_often=repeat is False)
+        return job_of(self.ask(request, repeat=repeat), self.ray_version)
 
     def nodes(self, *, repeat: bool | None = None) -> list[Node]:
         """Return the cluster's nodes, the lost ones too. `repeat` is as in `ask`."""

@@ -76,10 +76,10 @@ def _work(work: DriverWork, place: NodePlace, folder: Path, events: EventFile) -
     outcome: Outcome | None = None
     try:
         try:
-            if work.storage is not None:  # what this node lacks for it is found before the work, and not after it
-                from synapse_ray.jobs_api.storage import require_storage
+            if work.storage is not None:
+                from synapse_ray.jobs_api.storage import announce_result
 
-                require_storage(work.storage)
+                announce_result(work.storage, work.job_id, folder.name)
             value = runner.call(work.spec, work.params, work.job_id, emit)
         except KeyboardInterrupt:
             if end_was_asked_for():

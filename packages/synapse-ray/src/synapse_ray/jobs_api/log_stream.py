@@ -64,7 +64,7 @@ def drive(steps: Steps, dashboard: Dashboard, job_id: str, timeout: float | None
                     if isinstance(step, Pause):
                         time.sleep(deadline.shorten(step.seconds))
                     elif isinstance(step, AskJob):
-                        answer = job_of(dashboard.ask(rest_paths.job_info(job_id), repeat=False))
+                        answer = job_of(dashboard.ask(rest_paths.job_info(job_id, is_asked_often=True), repeat=False))
                     elif isinstance(step, AskHead):
                         answer = dashboard.head_id(repeat=False)
                     else:
@@ -114,7 +114,7 @@ async def drive_async(
                     if isinstance(step, Pause):
                         await asyncio.sleep(deadline.shorten(step.seconds))
                     elif isinstance(step, AskJob):
-                        answer = job_of(await dashboard.ask(rest_paths.job_info(job_id)))
+                        answer = job_of(await dashboard.ask(rest_paths.job_info(job_id, is_asked_often=True)))
                     elif isinstance(step, AskHead):
                         answer = head_of(nodes_of(await dashboard.ask(rest_paths.nodes())), dashboard.url).node_id
                     else:

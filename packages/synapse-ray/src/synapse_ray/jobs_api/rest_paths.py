@@ -29,6 +29,7 @@ __all__ = [
 ]
 
 _LONG = 600
+_SHORT = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +83,9 @@ def submit_job(body: Mapping[str, Any]) -> Request:
     return Request("POST", "/api/jobs/", json=body, seconds=60)
 
 
-def job_info(job_id: str) -> Request:
-    """Ask for a job."""
-    return Request("GET", f"/api/jobs/{quote(job_id, safe='')}")
+def job_info(job_id: str, *, is_asked_often: bool = False) -> Request:
+    """Ask for a job; who asks often does not wait long for one answer."""
+    return Request("GET", f"/api/jobs/{quote(job_id, safe='')}", seconds=_SHORT if is_asked_often else None)
 
 
 def stop_job(job_id: str) -> Request:

@@ -64,6 +64,8 @@ def read_result(dashboard: Dashboard, job_id: str, info: JobDetails, storage: st
     if info.status == JobStatus.FAILED:
         discard_secret(dashboard, nonce)
         raise error_of(job_id, info)
+    if info.node_id in _places(dashboard, info):
+        raise _without_answer(job_id)
     raise _lost(job_id, info, storage)
 
 
@@ -207,6 +209,14 @@ def _read(
 
 def _stopped(job_id: str) -> ExecutionCancelledError:
     return ExecutionCancelledError(f"job {job_id!r} was stopped", details={"job_id": job_id})
+
+
+def _without_answer(job_id: str) -> WorkerLostError:
+    return WorkerLostError(
+        f"job {job_id!r} has left no result: its process ended with status 0 before its action had returned, as "
+        f"os._exit(0) does. `synapse job logs {job_id}` has what it printed",
+        details={"job_id": job_id},
+    )
 
 
 def _lost(job_id: str, info: JobDetails, storage: str | None) -> WorkerLostError:

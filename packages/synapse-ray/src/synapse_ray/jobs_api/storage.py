@@ -19,9 +19,18 @@ from synapse_core.safe_text import safe_str
 from synapse_ray.addresses import shown_url
 from synapse_ray.names import check_job_id
 
-__all__ = ["delete_result", "has_result", "newest_result", "open_result", "put_result", "require_storage"]
+__all__ = [
+    "announce_result",
+    "delete_result",
+    "has_result",
+    "newest_result",
+    "open_result",
+    "put_result",
+    "require_storage",
+]
 
 _NAME = re.compile(r"([0-9a-f]{32})\.result")
+_UNFINISHED = ".unfinished"
 _PIECE = 1024 * 1024
 _INSTALL = 'pip install "synapse-ray[storage]"'
 
@@ -38,19 +47,37 @@ def require_storage(url: str) -> None:
     _file_system(url)
 
 
+def announce_result(url: str, job_id: str, name: str) -> None:
+    """Write an empty file where the result is going to be written: whether that may be is known before the work.
+
+    Raises:
+        BackendError: It may not, or cannot from here.
+    """
+    with _unfinished(url, job_id, name):
+        pass
+
+
 def put_result(url: str, job_id: str, name: str, source: Path) -> None:
     """Copy a result to the storage; under another name until it is complete.
 
     Raises:
         BackendError: The storage does not take it.
     """
+    with _unfinished(url, job_id, name) as (system, path, target):
+        with source.open("rb") as file, target:
+            shutil.copyfileobj(file, target, _PIECE)
+        system.mv(f"{path}{_UNFINISHED}", path)
+
+
+@contextlib.contextmanager
+def _unfinished(url: str, job_id: str, name: str) -> Iterator[tuple[Any, str, Any]]:
+    """Give a storage, the path of a result there, and the file that becomes it, open to be written."""
     system, root = _file_system(url)
     with _translated(f"writing the result of job {job_id!r} to", url, "Look whether it may be written from the node"):
         path = _path(root, job_id, name)
         system.makedirs(path.rpartition("/")[0], exist_ok=True)
-        with source.open("rb") as file, system.open(f"{path}.unfinished", "wb") as target:
-            shutil.copyfileobj(file, target, _PIECE)
-        system.mv(f"{path}.unfinished", path)
+        with system.open(f"{path}{_UNFINISHED}", "wb") as target:
+            yield system, path, target
 
 
 @contextlib.contextmanager
@@ -120,8 +147,9 @@ def delete_result(url: str, job_id: str, name: str) -> None:
     """
     system, root = _file_system(url)
     with _translated(f"deleting the result of job {job_id!r} from", url, "Look whether it may be written from here"):
-        with contextlib.suppress(FileNotFoundError):
-            system.rm_file(_path(root, job_id, name))
+        for path in (_path(root, job_id, name), f"{_path(root, job_id, name)}{_UNFINISHED}"):
+            with contextlib.suppress(FileNotFoundError):
+                system.rm_file(path)
         with contextlib.suppress(Exception):  # there are no folders in this storage, or somebody else has deleted it
             if not system.ls(_folder(root, job_id), detail=False):
                 system.rmdir(_folder(root, job_id))
@@ -169,5 +197,8 @@ def _file_system(url: str) -> tuple[Any, str]:
     try:
         found: tuple[Any, str] = fsspec.core.url_to_fs(url)
     except Exception as error:  # an unknown scheme, or a driver that is not installed
-        raise BackendError(f"storage={url.partition('://')[0]}://… cannot be opened: {safe_str(error)}") from error
+        scheme = url.partition("://")[0]
+        raise BackendError(
+            f"storage={scheme}://… cannot be opened: {safe_str(error)}. What opens it is needed here and on the nodes"
+        ) from error
     return found
