@@ -567,3 +567,9 @@ def test_params_and_results_that_cannot_travel(make_executor: MakeExecutor) -> N
     with pytest.raises(TypeError, match="pickling it fails"):
         executor.execute(actions.describes_params, {"name": "dict", "value": threading.Lock()})
     assert executor.execute(actions.returns_sealed).type_name == "synapse_testing.actions:Sealed"
+
+
+def test_a_fork_of_the_action_answers_nobody(make_executor: MakeExecutor) -> None:
+    executor = make_executor()
+    assert executor.execute(actions.forks) == [0, 1, 3]
+    assert executor.execute(actions.adds, {"left": 1}) == 2

@@ -605,3 +605,6 @@ class TestSecrets:
         content = b"".join(path.read_bytes() for path in files)
         for hidden in (*secrets.values(), param):
             assert hidden.encode() not in content
+
+    def test_a_fork_of_the_action_delivers_nothing(self, executor: RayJobExecutor) -> None:
+        assert executor.get_result(executor.submit(actions.forks), PATIENCE) == [0, 1, 3]

@@ -565,6 +565,10 @@ def test_an_action_that_interrupts_itself_says_so(ray_cluster: RayCluster) -> No
         executor.get_result(executor.submit(interrupts), PATIENCE)
 
 
+def test_a_fork_of_the_action_leaves_no_result(executor: RayJobsApiExecutor) -> None:
+    assert executor.execute(actions.forks) == [0, 1, 3]
+
+
 def test_neither_the_submitter_nor_the_driver_imports_ray(ray_cluster: RayCluster, tmp_path: Path) -> None:
     (tmp_path / "looks.py").write_text('import sys\n\n\ndef looks(params, ctx):\n    return "ray" in sys.modules\n')
     code = (

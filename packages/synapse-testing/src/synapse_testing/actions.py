@@ -40,6 +40,7 @@ __all__ = [
     "describes_params",
     "dies",
     "exits",
+    "forks",
     "last_returned",
     "marks",
     "prints",
@@ -244,6 +245,23 @@ def exits(params: dict[str, Any], ctx: RuntimeContext) -> None:
 def dies(params: dict[str, Any], ctx: RuntimeContext) -> None:
     """End the process that runs this, without an answer."""
     os._exit(3)
+
+
+def forks(params: dict[str, Any], ctx: RuntimeContext) -> list[int]:
+    """Return the statuses of forks that come out of the action: one returns, one raises, one exits with 3."""
+    statuses = []
+    for number in range(3):
+        pid = os.fork()
+        if pid == 0:
+            print("from the fork")
+            ctx.log_message("from the fork")
+            if number == 1:
+                raise OvenError("in the fork")
+            if number == 2:
+                sys.exit(3)
+            return []
+        statuses.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    return statuses
 
 
 # -- files ------------------------------------------------------------------------------------
