@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -221,7 +222,10 @@ def _init(wanted: ClusterAddress) -> Connection:
     attempts = _CLIENT_ATTEMPTS if wanted.kind == "client" else 1
     for attempt in range(1, attempts + 1):
         try:
-            with without_uv_run_environment():
+            with without_uv_run_environment(), warnings.catch_warnings():
+                warnings.filterwarnings(
+                    "ignore", message="Tip: In future versions of Ray"
+                )  # of nothing that we ask for
                 ray.init(address=address, **options)
             return _describe(is_ours=True, is_private=wanted.kind == "local")
         except Exception as error:
