@@ -225,7 +225,7 @@ def _init(wanted: ClusterAddress) -> Connection:
             with without_uv_run_environment(), warnings.catch_warnings():
                 warnings.filterwarnings(
                     "ignore", message="Tip: In future versions of Ray"
-                )  # of nothing that we ask for
+                )  # of other calls
                 ray.init(address=address, **options)
             return _describe(is_ours=True, is_private=wanted.kind == "local")
         except Exception as error:
