@@ -223,9 +223,7 @@ def _init(wanted: ClusterAddress) -> Connection:
     for attempt in range(1, attempts + 1):
         try:
             with without_uv_run_environment(), warnings.catch_warnings():
-                warnings.filterwarnings(
-                    "ignore", message="Tip: In future versions of Ray"
-                )  # of other calls
+                warnings.filterwarnings("ignore", message="Tip: In future versions of Ray")  # of other calls
                 ray.init(address=address, **options)
             return _describe(is_ours=True, is_private=wanted.kind == "local")
         except Exception as error:
