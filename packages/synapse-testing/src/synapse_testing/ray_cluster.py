@@ -22,7 +22,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from synapse_testing.ray_processes import (
     bytecode_environment,
@@ -51,6 +51,8 @@ _SYSTEM_CONFIG = {
 
 # Numbers for a Prometheus that no test has; they cost a tenth of the start.
 _NODE_ENVIRONMENT = {"RAY_DISABLE_DOCKER_CPU_WARNING": "1", "RAY_enable_metrics_collection": "0"}
+
+T = TypeVar("T")
 
 _TOO_SLOW = "timed out during startup"
 
@@ -148,12 +150,7 @@ class RayCluster:
         """
         if self.head is not None:
             return self
-        try:
-            return self._start()
-        except RuntimeError as error:
-            if _TOO_SLOW not in str(error):
-                raise
-            return self._start()  # Ray gives its own processes half a minute, which a busy machine may not have
+        return _with_a_second_chance(self._start)
 
     def _start(self) -> RayCluster:
         self._folder = Path(
@@ -202,10 +199,14 @@ class RayCluster:
             RuntimeError: The cluster does not count it in time, with the end of what it wrote.
         """
         options = _resource_options(num_cpus, num_gpus, memory, resources)
-        node = self._start_node({**options, "address": self.address})
-        if wait:
-            node.wait_until_alive()
-        return node
+
+        def start() -> RayNode:
+            node = self._start_node({**options, "address": self.address})
+            if wait:
+                node.wait_until_alive()
+            return node
+
+        return _with_a_second_chance(start)
 
     def nodes_alive(self) -> list[str]:
         """Return the ids of the nodes that the cluster believes alive."""
@@ -393,6 +394,16 @@ class RayNode:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(patience)
         self.kill()
+
+
+def _with_a_second_chance(start: Callable[[], T]) -> T:
+    """Start again where Ray gave up: its own processes have half a minute, which a busy machine may not have."""
+    try:
+        return start()
+    except RuntimeError as error:
+        if _TOO_SLOW not in str(error):
+            raise
+    return start()
 
 
 def _resource_options(
