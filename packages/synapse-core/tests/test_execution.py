@@ -388,8 +388,9 @@ def test_only_a_cancellation_of_asyncio_is_one() -> None:
 # -- forks ---------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("is_coroutine", [False, True])
 @pytest.mark.parametrize("run", [run_plainly, run_under_a_running_loop, run_on_the_loop])
-def test_a_fork_ends_where_it_comes_out_of_its_action(run: Any) -> None:
+def test_a_fork_ends_where_it_comes_out_of_its_action(run: Any, is_coroutine: bool) -> None:
     ends: list[BaseException | None] = [None, SystemExit(), SystemExit(3), SystemExit("no"), ValueError("in the fork")]
 
     def forks(params: Any, ctx: RuntimeContext) -> list[int]:
@@ -403,4 +404,7 @@ def test_a_fork_ends_where_it_comes_out_of_its_action(run: Any) -> None:
             statuses.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
         return statuses
 
-    assert run(forks) == [0, 0, 3, 1, 1]
+    async def forks_later(params: Any, ctx: RuntimeContext) -> list[int]:
+        return forks(params, ctx)
+
+    assert run(forks_later if is_coroutine else forks) == [0, 0, 3, 1, 1]

@@ -9,8 +9,8 @@ import pytest
 STARTED = "from synapse_ray.jobs_api.end_signals import end_on_signal; end_on_signal()"
 
 
-def start(code: str) -> "subprocess.Popen[str]":
-    return subprocess.Popen([sys.executable, "-c", STARTED + code], stdout=subprocess.PIPE, text=True)
+def start(code: str, before: str = "") -> "subprocess.Popen[str]":
+    return subprocess.Popen([sys.executable, "-c", before + STARTED + code], stdout=subprocess.PIPE, text=True)
 
 
 def test_processes_that_an_action_forks_and_ends_do_not_end_it() -> None:
@@ -61,5 +61,24 @@ except KeyboardInterrupt:
     assert process.stdout is not None
     assert process.stdout.readline() == "at work\n"
     process.send_signal(number)
+    assert process.communicate(timeout=30)[0] == "cleaned up\n"
+    assert process.returncode == 0
+
+
+def test_a_signal_that_comes_while_the_action_forks_is_not_lost() -> None:
+    # A hook that is there before ours runs after it: in the middle of a fork.
+    stopping = "import os, signal; os.register_at_fork(before=lambda: os.kill(os.getpid(), signal.SIGTERM))\n"
+    process = start(
+        """
+try:
+    while True:
+        if os.fork() == 0:
+            os._exit(0)
+        os.wait()
+except KeyboardInterrupt:
+    print("cleaned up")
+""",
+        before=stopping,
+    )
     assert process.communicate(timeout=30)[0] == "cleaned up\n"
     assert process.returncode == 0

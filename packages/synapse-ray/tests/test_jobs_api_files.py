@@ -203,9 +203,9 @@ def test_what_a_full_disk_does_not_take_is_dropped_whole(tmp_path: Path, monkeyp
 
     writer.write(b"before\n")
     monkeypatch.setattr(os, "write", written)
-    writer.write(b"lost\n")
+    assert writer.write(b"lost\n") == 0
     is_full = False
-    writer.write(b"after\n")
+    assert writer.write(b"after\n") == 6
     writer.close()
     assert read_all(reader, tmp_path) == b"before\nafter\n"
     assert reader.ended

@@ -46,7 +46,7 @@ def run_action(action: RunnableAction, params: Any, ctx: RuntimeContext) -> Any:
     try:
         result = action.call(validated, ctx)
         if hasattr(type(result), "__await__"):
-            result = _run_awaitable(result)
+            result = _run_awaitable(result, ctx)
     except BaseException as error:
         if os.getpid() != process:
             _end_fork(error, ctx)
@@ -67,9 +67,22 @@ async def run_action_async(action: RunnableAction, params: Any, ctx: RuntimeCont
         asyncio.CancelledError: The calling task was cancelled; so was the action. A thread cannot be
             stopped: there the action is told so by ``ctx.is_cancelled``, and goes on until it looks.
     """
+    validated = action.validate(params)
+    process = os.getpid()
+    try:
+        result = await _run_on_the_loop(action, validated, ctx)
+    except BaseException as error:
+        if os.getpid() != process:
+            _end_fork(error.__cause__ if isinstance(error, ExecutionError) else error, ctx)
+        raise
+    if os.getpid() != process:
+        _end_fork(None, ctx)
+    return result
+
+
+async def _run_on_the_loop(action: RunnableAction, validated: Any, ctx: RuntimeContext) -> Any:
     import asyncio
 
-    validated = action.validate(params)
     try:
         if action.is_async:
             result = action.call(validated, ctx)
@@ -193,7 +206,7 @@ def _is_from(error: BaseException, module: str, name: str) -> bool:
     return found is not None and isinstance(error, getattr(found, name))
 
 
-def _run_awaitable(awaitable: Awaitable[Any]) -> Any:
+def _run_awaitable(awaitable: Awaitable[Any], ctx: RuntimeContext) -> Any:
     import asyncio
 
     async def main() -> Any:
@@ -203,10 +216,10 @@ def _run_awaitable(awaitable: Awaitable[Any]) -> Any:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(main())
-    return _run_on_another_thread(main)
+    return _run_on_another_thread(main, ctx)
 
 
-def _run_on_another_thread(main: Any) -> Any:
+def _run_on_another_thread(main: Any, ctx: RuntimeContext) -> Any:
     import asyncio
     import contextvars
 
@@ -218,12 +231,16 @@ def _run_on_another_thread(main: Any) -> Any:
         started.set()
         return await main()
 
+    process = os.getpid()
+
     def work() -> None:
         try:
             state["result"] = asyncio.run(tracked())
         except BaseException as error:  # handed to the calling thread, whatever it is
             state["error"] = error
         finally:
+            if os.getpid() != process:  # where there is no such thread
+                _end_fork(state.get("error"), ctx)
             started.set()
 
     def stop() -> None:

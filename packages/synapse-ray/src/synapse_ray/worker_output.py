@@ -79,6 +79,7 @@ class _LineStream(io.TextIOBase):
         self.under = under
         self._name = name
         self._hidden = hidden
+        self._own = os.getpid()
         self._forget_held()
         _streams.add(self)
 
@@ -128,6 +129,8 @@ class _LineStream(io.TextIOBase):
         return self.under.fileno()
 
     def flush(self) -> None:
+        if os.getpid() != self._own:  # a fork, which nobody finishes
+            self.finish()
         self.under.flush()
 
     @property

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +46,7 @@ def keep_result(outcome: Outcome | None, value: Any, work: DriverWork, place: No
             put_result(work.storage, work.job_id, folder.name, folder / "result")
             durability = "external"
         except BackendError as error:  # the result of hours is not given up for that
-            print(f"synapse: the result is not in the storage: {error}", flush=True)
+            _say(f"synapse: the result is not in the storage: {error}")
     note = _note(durability, size)
     if not place.is_head and size <= KEPT_IN_CLUSTER:
         kept = _note("external" if durability == "external" else "cluster", size)
@@ -75,6 +77,13 @@ def _copy_to_head(cluster: str, folder: str, files: dict[str, bytes]) -> bool:
         pinned = task.options(scheduling_strategy=NodeAffinitySchedulingStrategy(heads[0], soft=False))
         ray.get(pinned.remote(folder, files), timeout=60)
     except Exception as error:  # the result is safe on this node
-        print(f"synapse: the result could not be copied to the head node: {safe_str(error)}", flush=True)
+        _say(f"synapse: the result could not be copied to the head node: {safe_str(error)}")
         return False
     return True
+
+
+def _say(line: str) -> None:
+    """Write into the job's log; an action may have closed it, or its disk be full."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):
+        sys.stdout.write(f"{line}\n")
+        sys.stdout.flush()

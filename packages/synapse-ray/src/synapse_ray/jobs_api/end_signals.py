@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from types import FrameType
 
 from synapse_ray.jobs_api.process_tree import end_descendants
@@ -16,7 +17,10 @@ TERMINATED = 128 + signal.SIGTERM
 
 _GRACE = 2.0  # Ray kills what is left three seconds after it asked for the end
 _ENDS = (signal.SIGTERM, signal.SIGINT)
-_forking = threading.local()
+_LOOK_SECONDS = 0.02
+_forking: list[None] = []  # one for each thread that forks just now
+_late: list[int] = []  # signals that came meanwhile
+_held = threading.local()
 
 
 def end_on_signal() -> None:
@@ -36,17 +40,22 @@ def end_was_asked_for() -> bool:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:
+    if _forking:  # nobody would see what is raised in a hook of a fork; it is sent again after it
+        _late.append(number)
+        return
     signal.signal(number, signal.SIG_IGN)  # once is enough: a second one would tear the action's own clean-up
     raise KeyboardInterrupt
 
 
 def _hold_signals() -> None:
     """Keep signals from a fork until it has handlers of its own: its parent may end it at once."""
-    _forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+    _forking.append(None)
+    _held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
 
 
 def _let_signals_come() -> None:
-    signal.pthread_sigmask(signal.SIG_SETMASK, _forking.mask)
+    signal.pthread_sigmask(signal.SIG_SETMASK, _held.mask)
+    _forking.pop()
 
 
 def _leave_signals_alone() -> None:
@@ -62,6 +71,10 @@ def _insist(reader: int) -> None:
     """End the process some time after the signal, also where the action never looks up."""
     while os.read(reader, 1)[0] not in _ENDS:
         pass
-    threading.Event().wait(_GRACE)
+    give_up = time.monotonic() + _GRACE
+    while time.monotonic() < give_up:
+        time.sleep(_LOOK_SECONDS)
+        if _late and not _forking:
+            os.kill(os.getpid(), _late.pop())
     end_descendants(0.5)
     os._exit(TERMINATED)

@@ -99,7 +99,9 @@ class LogCopier:
             stops = self._stop.wait(_LOOK_EVERY)  # looked at before the file: what was written before the end is there
             self.each_time()
             while piece := self._source.read(_PIECE):
-                self._writer.write(piece)
+                if (taken := self._writer.write(piece)) < len(piece):  # the disk is full: the rest at another look
+                    self._source.seek(taken - len(piece), os.SEEK_CUR)
+                    break
             if stops:
                 return
 

@@ -213,8 +213,8 @@ def _stopped(job_id: str) -> ExecutionCancelledError:
 
 def _without_answer(job_id: str) -> WorkerLostError:
     return WorkerLostError(
-        f"job {job_id!r} has left no result: its process ended with status 0 before its action had returned, as "
-        f"os._exit(0) does. `synapse job logs {job_id}` has what it printed",
+        f"job {job_id!r} has left no result on its node, which is there: most likely its process ended with status 0 "
+        f"before its action had returned, as os._exit(0) does. `synapse job logs {job_id}` has what it printed",
         details={"job_id": job_id},
     )
 

@@ -24,7 +24,7 @@ _SECONDS = 0.5
 
 
 class SegmentWriter:
-    """Writes such a row; safe to use from many threads. What a full disk does not take is dropped.
+    """Writes such a row; safe to use from many threads. What a full disk does not take is not written in part.
 
     Args:
         folder: Where the files are made.
@@ -39,15 +39,22 @@ class SegmentWriter:
         self._file: int
         self._begin(self._opened_file(0))
 
-    def write(self, data: bytes | memoryview) -> None:
-        """Append `data`; a reader sees it at once. What comes after the end is dropped."""
+    def write(self, data: bytes | memoryview) -> int:
+        """Append `data`, which a reader sees at once, and return how many of its bytes the disk took.
+
+        What comes after the end is dropped.
+        """
+        taken = 0
         with self._lock:
             if self._file < 0:
-                return
+                return len(data)
             for start in range(0, len(data), _LONGEST_FRAME):
                 self._roll()
                 piece = bytes(data[start : start + _LONGEST_FRAME])
-                self._append(b"%08x\n%b" % (len(piece), piece))
+                if not self._append(b"%08x\n%b" % (len(piece), piece)):
+                    break
+                taken += len(piece)
+        return taken
 
     def close(self) -> None:
         """Say that there will be no more."""

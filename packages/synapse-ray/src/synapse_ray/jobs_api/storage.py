@@ -48,13 +48,15 @@ def require_storage(url: str) -> None:
 
 
 def announce_result(url: str, job_id: str, name: str) -> None:
-    """Write an empty file where the result is going to be written: whether that may be is known before the work.
+    """Try with an empty file whether the result may be written, so that this is known before the work.
 
     Raises:
         BackendError: It may not, or cannot from here.
     """
-    with _unfinished(url, job_id, name):
-        pass
+    with _unfinished(url, job_id, name) as (system, path, target):
+        target.close()
+        with contextlib.suppress(Exception):  # who may write need not be allowed to delete
+            system.rm_file(f"{path}{_UNFINISHED}")
 
 
 def put_result(url: str, job_id: str, name: str, source: Path) -> None:

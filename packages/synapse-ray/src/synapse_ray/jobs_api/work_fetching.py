@@ -1,4 +1,4 @@
-"""Fetching a driver's work in a process of its own: ``python -m synapse_ray.jobs_api.work_fetching NONCE``.
+"""Fetching a driver's work in a process of its own: ``python -m synapse_ray.jobs_api.work_fetching NONCE PIPE``.
 
 Only this needs Ray in a job whose action does not use it, and a process that has imported Ray is 25 MB larger for as
 long as it lives. It takes no longer either: the driver imports what it needs itself meanwhile.
@@ -23,8 +23,13 @@ class WorkFetching:
     """
 
     def __init__(self, nonce: str) -> None:
-        command = [sys.executable, "-m", __name__, nonce]
-        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        # A pipe of its own: what a start-up file of the environment prints is to be seen, and is no work.
+        self._pipe, end = os.pipe()
+        command = [sys.executable, "-m", __name__, nonce, str(end)]
+        try:
+            self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, pass_fds=(end,))
+        finally:
+            os.close(end)
 
     def content(self) -> bytes | None:
         """Return what `pack_work` wrote; ``None`` where it is gone. To be called once.
@@ -32,20 +37,19 @@ class WorkFetching:
         Raises:
             RuntimeError: It could not be fetched; the process has written why to this one's stderr.
         """
-        content = self._process.communicate()[0]
-        if self._process.returncode:
-            raise RuntimeError(f"fetching the work of this job ended with status {self._process.returncode}")
+        with os.fdopen(self._pipe, "rb") as pipe:
+            content = pipe.read()
+        if status := self._process.wait():
+            raise RuntimeError(f"fetching the work of this job ended with status {status}")
         return content or None
 
 
-def _fetch(nonce: str) -> None:
+def _fetch(nonce: str, end: int) -> None:
     from synapse_ray.ray_internals import take_secret
 
-    with os.fdopen(os.dup(1), "wb") as pipe:
-        os.dup2(2, 1)  # whatever else writes to stdout here is to be seen, and is no work
-        content = take_secret(os.environ.get("RAY_ADDRESS", ""), f"gcs://{secret_name(nonce)}")
-        pipe.write(content or b"")
+    with os.fdopen(end, "wb") as pipe:
+        pipe.write(take_secret(os.environ.get("RAY_ADDRESS", ""), f"gcs://{secret_name(nonce)}") or b"")
 
 
 if __name__ == "__main__":
-    _fetch(sys.argv[1])
+    _fetch(sys.argv[1], int(sys.argv[2]))
