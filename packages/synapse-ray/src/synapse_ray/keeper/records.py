@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from synapse_core.model.status import JobStatus
 
-__all__ = ["About", "INLINE_BYTES", "KEEPER_NAME", "LONGEST_POLL", "JobState", "PIECE_BYTES", "actor_name"]
+__all__ = ["About", "INLINE_BYTES", "JobState", "KEEPER_NAME", "LONGEST_POLL", "PIECE_BYTES", "actor_name"]
 
 KEEPER_NAME = "keeper-v1"
 """Name of the actor. Another protocol has another number, so that both may serve one cluster for a while."""
