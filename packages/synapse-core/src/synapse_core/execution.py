@@ -42,19 +42,17 @@ def run_action(action: RunnableAction, params: Any, ctx: RuntimeContext) -> Any:
         asyncio.CancelledError: The task that called this was cancelled, which is how a loop says Ctrl-C.
     """
     validated = action.validate(params)
-    process = os.getpid()
     try:
-        result = action.call(validated, ctx)
-        if hasattr(type(result), "__await__"):
-            result = _run_awaitable(result, ctx)
+        with _ForksEndHere(ctx):
+            result = action.call(validated, ctx)
+            if hasattr(type(result), "__await__"):
+                result = _run_awaitable(result, ctx)
+    except KeyboardInterrupt:
+        raise
     except BaseException as error:
-        if os.getpid() != process:
-            _end_fork(error, ctx)
-        if isinstance(error, KeyboardInterrupt) or (_is_cancellation(error) and _calling_task_is_cancelled()):
+        if _is_cancellation(error) and _calling_task_is_cancelled():
             raise
         raise execution_error(error, action, ctx) from error
-    if os.getpid() != process:
-        _end_fork(None, ctx)
     return result
 
 
@@ -67,29 +65,17 @@ async def run_action_async(action: RunnableAction, params: Any, ctx: RuntimeCont
         asyncio.CancelledError: The calling task was cancelled; so was the action. A thread cannot be
             stopped: there the action is told so by ``ctx.is_cancelled``, and goes on until it looks.
     """
-    validated = action.validate(params)
-    process = os.getpid()
-    try:
-        result = await _run_on_the_loop(action, validated, ctx)
-    except BaseException as error:
-        if os.getpid() != process:
-            _end_fork(error.__cause__ if isinstance(error, ExecutionError) else error, ctx)
-        raise
-    if os.getpid() != process:
-        _end_fork(None, ctx)
-    return result
-
-
-async def _run_on_the_loop(action: RunnableAction, validated: Any, ctx: RuntimeContext) -> Any:
     import asyncio
 
+    validated = action.validate(params)
     try:
-        if action.is_async:
-            result = action.call(validated, ctx)
-        else:
-            result = await asyncio.to_thread(_call_in_thread, action, validated, ctx)
-        if hasattr(type(result), "__await__"):
-            result = await result
+        with _ForksEndHere(ctx):
+            if action.is_async:
+                result = action.call(validated, ctx)
+            else:
+                result = await asyncio.to_thread(_call_in_thread, action, validated, ctx)
+            if hasattr(type(result), "__await__"):
+                result = await result
     except KeyboardInterrupt:
         raise
     except asyncio.CancelledError as error:
@@ -140,31 +126,42 @@ class _RaisedInThread(Exception):
 
 
 def _call_in_thread(action: RunnableAction, params: Any, ctx: RuntimeContext) -> Any:
-    process = os.getpid()
     try:
-        result = action.call(params, ctx)
+        with _ForksEndHere(ctx):
+            return action.call(params, ctx)
     except BaseException as error:
-        if os.getpid() != process:
-            _end_fork(error, ctx)
         raise _RaisedInThread(error) from error
-    if os.getpid() != process:
-        _end_fork(None, ctx)
-    return result
 
 
-def _end_fork(error: BaseException | None, ctx: RuntimeContext) -> NoReturn:
-    """End this process, a fork that has come out of its action, with the status that an interpreter ends with."""
-    status = 0 if error is None else 1
-    try:
-        if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
-            status = error.code or 0
-        elif error is not None:
-            text = f"{error.code}\n" if isinstance(error, SystemExit) else with_plain_names(format_traceback(error))
-            sys.stderr.write(redact(text, _secrets_of(ctx)))
-        sys.stdout.flush()
-        sys.stderr.flush()
-    finally:
-        os._exit(status & 0xFF)
+class _ForksEndHere:
+    """Ends a fork of this process that was made inside, when it comes out, as its interpreter would have ended it.
+
+    Args:
+        ctx: Of the action that made it; its secrets are kept out of what the fork says.
+    """
+
+    def __init__(self, ctx: RuntimeContext) -> None:
+        self._ctx = ctx
+
+    def __enter__(self) -> None:
+        self._process = os.getpid()
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if os.getpid() != self._process:
+            self._end(error)
+
+    def _end(self, error: BaseException | None) -> NoReturn:
+        status = 0 if error is None else 1
+        try:
+            if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):
+                status = error.code or 0
+            elif error is not None:
+                text = f"{error.code}\n" if isinstance(error, SystemExit) else with_plain_names(format_traceback(error))
+                sys.stderr.write(redact(text, _secrets_of(self._ctx)))
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(status & 0xFF)
 
 
 def execution_error(error: BaseException, action: RunnableAction, ctx: RuntimeContext) -> ExecutionError:
@@ -210,16 +207,17 @@ def _run_awaitable(awaitable: Awaitable[Any], ctx: RuntimeContext) -> Any:
     import asyncio
 
     async def main() -> Any:
-        return await awaitable
+        with _ForksEndHere(ctx):
+            return await awaitable
 
     try:
         asyncio.get_running_loop()
     except RuntimeError:
         return asyncio.run(main())
-    return _run_on_another_thread(main, ctx)
+    return _run_on_another_thread(main)
 
 
-def _run_on_another_thread(main: Any, ctx: RuntimeContext) -> Any:
+def _run_on_another_thread(main: Any) -> Any:
     import asyncio
     import contextvars
 
@@ -231,16 +229,12 @@ def _run_on_another_thread(main: Any, ctx: RuntimeContext) -> Any:
         started.set()
         return await main()
 
-    process = os.getpid()
-
     def work() -> None:
         try:
             state["result"] = asyncio.run(tracked())
         except BaseException as error:  # handed to the calling thread, whatever it is
             state["error"] = error
         finally:
-            if os.getpid() != process:  # where there is no such thread
-                _end_fork(state.get("error"), ctx)
             started.set()
 
     def stop() -> None:
