@@ -24,9 +24,9 @@ from synapse_ray.dispatcher import GONE, REPORTS, Dispatcher, Refusal
 from synapse_ray.event_pump import CallReports, EventPump
 from synapse_ray.mailbox import Mailbox
 from synapse_ray.start_notice import StartNotice, notice_text
-from synapse_ray.warm_actor import FORGOTTEN, MOST_KNOWN, WarmActor
+from synapse_ray.warm_actor import FORGOTTEN, WarmActor
 from synapse_ray.warm_call import _key_of
-from synapse_ray.worker import WorkerSettings
+from synapse_ray.worker import MOST_KNOWN, WorkerSettings
 from synapse_testing import actions
 from synapse_testing.waiting import until
 

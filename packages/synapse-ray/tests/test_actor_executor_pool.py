@@ -21,7 +21,7 @@ from synapse_core.resolution import resolve_action
 from synapse_ray import shared_pool
 from synapse_ray.actor_executor import RayActorExecutor
 from synapse_ray.start_notice import StartNotice
-from synapse_ray.warm_actor import MOST_KNOWN
+from synapse_ray.worker import MOST_KNOWN
 from synapse_testing import actions
 from synapse_testing.waiting import until, wait_for_file
 

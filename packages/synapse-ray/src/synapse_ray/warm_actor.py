@@ -12,15 +12,12 @@ from synapse_ray.action_spec import ActionSpec
 from synapse_ray.job_errors import outside_action
 from synapse_ray.report_outbox import Report, ReportOutbox
 from synapse_ray.wire import Packed, pack_outcome
-from synapse_ray.worker import ActionRunner, WorkerSettings
+from synapse_ray.worker import MOST_KNOWN, ActionRunner, WorkerSettings
 
-__all__ = ["FORGOTTEN", "MOST_KNOWN", "WarmActor"]
+__all__ = ["FORGOTTEN", "WarmActor"]
 
 FORGOTTEN = "forgotten"
 """The answer of an actor that has been sent so many actions that it does not know this one any more."""
-
-MOST_KNOWN = 64
-"""How many actions an actor knows: each one that is sent by value may hold data of its own."""
 
 CallId: TypeAlias = "tuple[str, int]"
 """Box of the calling process, and the number of the call there."""
@@ -63,7 +60,7 @@ class WarmActor:
         result: Packed | None
         try:
             result, outcome = self._runner.run(spec, (kind, value), job_id, take)
-        except Exception as error:  # whatever the action raised is an outcome: this is what could not be opened
+        except Exception as error:  # what the action raises is an outcome: this is one that could not be packed
             problem = outside_action(f"action {spec.name!r}", job_id, error)
             result, outcome = None, pack_outcome(Outcome.of_error(problem))
         first, rest = self._outbox.end()

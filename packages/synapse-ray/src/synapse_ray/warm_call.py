@@ -21,8 +21,8 @@ from synapse_ray.event_pump import CallReports, EventPump
 from synapse_ray.preparation import Prepared
 from synapse_ray.slot import Slot
 from synapse_ray.translation import translated
-from synapse_ray.warm_actor import FORGOTTEN, MOST_KNOWN
-from synapse_ray.worker import Reply
+from synapse_ray.warm_actor import FORGOTTEN
+from synapse_ray.worker import MOST_KNOWN, Reply
 
 __all__ = ["Lender", "call_warm", "new_job_id"]
 

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache, partial
 from typing import Any, TypeAlias
 
 from synapse_core.context import RuntimeContext
@@ -15,19 +16,19 @@ from synapse_core.execution import run_action
 from synapse_core.model.outcome import Outcome
 from synapse_core.ports.events import Event
 from synapse_core.redaction import redact, secret_values
-from synapse_core.resolution import ResolvedAction
 from synapse_ray.action_spec import ActionSpec
 from synapse_ray.job_errors import outside_action
 from synapse_ray.wire import Packed, is_plain, pack_outcome, unpack, unpack_outcome
 from synapse_ray.worker_output import OutputCapture
 from synapse_ray.worker_report import load_reported
 
-__all__ = ["ActionRunner", "Reply", "WorkerSettings", "open_reply", "without_secrets"]
+__all__ = ["ActionRunner", "MOST_KNOWN", "Reply", "WorkerSettings", "open_reply", "without_secrets"]
 
 Reply: TypeAlias = "tuple[Packed | None, dict[str, Any] | None]"
 """What came of an action: its result packed, or else its outcome as plain types."""
 
-_MOST_KNOWN = 64  # actions that are kept loaded: one that was sent by value may hold data of its own
+MOST_KNOWN = 64
+"""How many actions a worker keeps: each one that is sent by value may hold data of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +57,7 @@ class ActionRunner:
 
     def __init__(self, settings: WorkerSettings, folder: str | None = None) -> None:
         self._settings = settings
-        self._folder = folder
-        self._known: dict[ActionSpec, ResolvedAction] = {}
+        self._load = lru_cache(maxsize=MOST_KNOWN)(partial(load_reported, folder=folder))
         self._environment: PluginEnvironment | None = None
         self.secrets = [*secret_values(settings.env), *settings.variables.values()]
         self._output = OutputCapture(self.secrets)
@@ -113,7 +113,7 @@ class ActionRunner:
 
         self._output.begin(emit_output)
         try:
-            action = self._known.get(spec) or self._loaded(spec)
+            action = self._load(spec)
             try:
                 opened = unpack(params)
             except Exception as error:
@@ -121,13 +121,6 @@ class ActionRunner:
             return run_action(action, opened, ctx)
         finally:
             self._output.end()
-
-    def _loaded(self, spec: ActionSpec) -> ResolvedAction:
-        action = load_reported(spec, self._folder)
-        if len(self._known) >= _MOST_KNOWN:
-            del self._known[next(iter(self._known))]
-        self._known[spec] = action
-        return action
 
     def _env(self) -> PluginEnvironment:
         return PluginEnvironment.from_environ().merge(self._settings.env)
