@@ -23,7 +23,8 @@ import pytest
 
 from synapse_core.errors import BackendError, JobNotFoundError, WorkerLostError
 from synapse_core.model.status import JobStatus
-from synapse_testing.ray_cluster import RayCluster, RayNode
+from synapse_testing.ray_cluster import RayCluster
+from synapse_testing.ray_node import RayNode
 from synapse_testing.waiting import until
 
 pytestmark = [pytest.mark.ray, pytest.mark.kills, pytest.mark.slow]

@@ -8,13 +8,10 @@ the dashboard's HTTP. Addresses of the loopback network stand for machines: the 
 from __future__ import annotations
 
 import atexit
-import contextlib
 import json
 import os
 import secrets
 import shutil
-import socket
-import subprocess
 import sys
 import tempfile
 import threading
@@ -24,21 +21,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from synapse_testing.ray_node import PATIENCE, RayNode
 from synapse_testing.ray_processes import (
     bytecode_environment,
     claim_ports,
     inherited_environment,
-    kill_session,
     node_ports,
-    processes_of,
     require_free,
-    watchdog_command,
 )
 from synapse_testing.waiting import poll
 
-__all__ = ["RayCluster", "RayNode"]
+__all__ = ["RayCluster"]
 
-PATIENCE = 120.0
 _GIB = 2**30
 
 # A lost node is noticed after about three seconds rather than fifteen; and the first driver does not start one worker
@@ -165,7 +159,7 @@ class RayCluster:
             self.head = self._start_node(
                 {**self._options, "head": ""}, fixed={"port": self._port} if self._port else {}
             )
-            self._await(self.head, lambda: self._get("/api/version") and self.nodes_alive())
+            self.head.wait_until(lambda: self._get("/api/version") and self.nodes_alive())
         except BaseException:
             self.stop()
             raise
@@ -284,20 +278,6 @@ class RayCluster:
         self.nodes.append(node)
         return node
 
-    def _await(self, node: RayNode, answered: Callable[[], object]) -> None:
-        def settled() -> bool:
-            if node.exit_code() is not None:
-                return True
-            with contextlib.suppress(urllib.error.URLError, OSError, ValueError, KeyError):
-                return bool(answered())
-            return False
-
-        in_time = poll(settled, PATIENCE)
-        code = node.exit_code()
-        if not in_time or code is not None:
-            what = f"did not answer within {PATIENCE:g} s" if code is None else f"ended with exit status {code}"
-            raise RuntimeError(f"the Ray node {node.ip} {what}; the end of its log:\n{node.log_tail()}")
-
     def _get(self, path: str) -> Any:
         request = urllib.request.Request(self.dashboard_url + path)
         if self.token:
@@ -305,95 +285,6 @@ class RayCluster:
         # A proxy of the developer's network is not asked for an address of this machine.
         with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=10) as answer:
             return json.load(answer)
-
-
-class RayNode:
-    """One node of a `RayCluster`: the processes of one ``ray start``, in a session of their own."""
-
-    def __init__(
-        self,
-        cluster: RayCluster,
-        ip: str,
-        ports: Mapping[str, int],
-        command: list[str],
-        env: Mapping[str, str],
-        claim: socket.socket,
-        folder: Path,
-    ) -> None:
-        self.ip = ip
-        self.ports = dict(ports)
-        self._cluster = cluster
-        self._claim = claim
-        self._node_id: str | None = None
-        self._over = False
-        self._log = folder / f"{ip}.log"
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                command, env=dict(env), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-            )
-        # Its input ends when this process does.
-        self._watchdog = subprocess.Popen(
-            watchdog_command(self._process.pid, folder), stdin=subprocess.PIPE, start_new_session=True
-        )
-
-    @property
-    def pid(self) -> int:
-        """The process of ``ray start``, whose number is that of the session too."""
-        return self._process.pid
-
-    @property
-    def node_id(self) -> str | None:
-        """Ray's name of the node, None until the cluster counts it."""
-        if self._node_id is None:
-            ids = [state["node_id"] for state in self._cluster.node_states() if state["node_ip"] == self.ip]
-            self._node_id = ids[0] if ids else None
-        return self._node_id
-
-    def wait_until_alive(self) -> None:
-        """Return when the cluster counts the node.
-
-        Raises:
-            RuntimeError: It does not in time, with the end of what the node wrote. The node is killed.
-        """
-        try:
-            self._cluster._await(self, lambda: self.node_id in self._cluster.nodes_alive())
-        except BaseException:
-            self.kill()
-            raise
-
-    def exit_code(self) -> int | None:
-        """Return how ``ray start`` ended, None while it runs."""
-        return self._process.poll()
-
-    def processes(self) -> set[int]:
-        """Return the ids of the node's living processes."""
-        return processes_of(self._process.pid)
-
-    def log_tail(self, lines: int = 30) -> str:
-        """Return the end of what ``ray start`` wrote."""
-        return "\n".join(self._log.read_text(errors="replace").splitlines()[-lines:])
-
-    def kill(self) -> None:
-        """Lose the node as if its machine were switched off: every process is killed at once."""
-        if self._over:  # its number may be another process's by now
-            return
-        kill_session(self._process.pid)
-        self._process.wait()
-        self._watchdog.kill()
-        self._watchdog.wait()
-        if self._watchdog.stdin is not None:
-            self._watchdog.stdin.close()
-        self._claim.close()
-        self._over = True
-
-    def stop(self, patience: float = 40.0) -> None:
-        """End the node as an operator does: it takes leave first, and its tasks have 30 s to end."""
-        if self._over:
-            return
-        self._process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            self._process.wait(patience)
-        self.kill()
 
 
 def _with_a_second_chance(start: Callable[[], T]) -> T:
