@@ -1,6 +1,7 @@
 """The Ray cluster of the tests comes up, loses nodes, refuses strangers and leaves nothing behind."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -55,9 +56,7 @@ def test_a_process_of_its_own_finds_the_cluster_in_its_environment(cluster: RayC
 
 
 def test_a_killed_node_is_noticed_and_a_stopped_one_takes_leave(cluster: RayCluster) -> None:
-    first, second = cluster.add_node(wait=False), cluster.add_node(wait=False)
-    first.wait_until_alive()
-    second.wait_until_alive()
+    first, second = cluster.add_node(), cluster.add_node()
     assert {first.node_id, second.node_id} < set(cluster.nodes_alive())
     assert (first.ip, second.ip) == ("127.0.0.3", "127.0.0.4")
 
@@ -70,7 +69,8 @@ def test_a_killed_node_is_noticed_and_a_stopped_one_takes_leave(cluster: RayClus
     assert cluster.head is not None
     assert cluster.nodes_alive() == [cluster.head.node_id]
     told = {state["node_id"]: state["state_message"] for state in cluster.node_states()}
-    assert "draining before shutdown" in told[second.node_id]
+    # The older Ray's words come second.
+    assert re.search("draining before shutdown|Expected termination", told[second.node_id])
     assert "health check" in told[first.node_id]
 
 

@@ -185,9 +185,8 @@ class RayCluster:
         num_gpus: int = 0,
         memory: int = 4 * _GIB,
         resources: Mapping[str, float] | None = None,
-        wait: bool = True,
     ) -> RayNode:
-        """Start one more node, and with `wait` return when the cluster counts it.
+        """Start one more node and return when the cluster counts it.
 
         Raises:
             RuntimeError: The cluster does not count it in time, with the end of what it wrote.
@@ -196,8 +195,7 @@ class RayCluster:
 
         def start() -> RayNode:
             node = self._start_node({**options, "address": self.address})
-            if wait:
-                node.wait_until_alive()
+            node.wait_until_alive()
             return node
 
         return _with_a_second_chance(start)
@@ -267,7 +265,7 @@ class RayCluster:
             "disable-usage-stats": "",
             "block": "",
         }
-        # One of its own for each: in a shared one, nodes that start together take the same name for their sockets.
+        # Each has logs of its own, as on machines of their own. Older Ray, 2.51 among it, takes the head's all the same.
         every_option["temp-dir"] = str(self._temp_dir if is_head else self._temp_dir / f"node-{ip.rpartition('.')[2]}")
         if is_head:
             every_option["dashboard-host"] = ip
