@@ -265,7 +265,7 @@ class RayCluster:
             "disable-usage-stats": "",
             "block": "",
         }
-        # Each has logs of its own, as on machines of their own. Older Ray, 2.51 among it, takes the head's all the same.
+        # Each has logs of its own, as on machines of their own. Older Ray, like 2.51, takes the head's instead.
         every_option["temp-dir"] = str(self._temp_dir if is_head else self._temp_dir / f"node-{ip.rpartition('.')[2]}")
         if is_head:
             every_option["dashboard-host"] = ip
