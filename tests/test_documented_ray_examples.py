@@ -471,7 +471,7 @@ from synapse_sdk.plugins.action import BaseAction
 from synapse_sdk.plugins.discovery import PluginDiscovery
 from synapse_sdk.plugins.executors.ray import RayActorExecutor
 {action}
-params_list = [{{'epochs': n, 'seconds': 0.5}} for n in range(8)]
+params_list = [{{'epochs': n, 'seconds': 2}} for n in range(8)]
 
 import ray
 
