@@ -315,7 +315,9 @@ def test_secrets_go_another_way_and_the_rest_stays() -> None:
     built = build(
         {"env_vars": {"CUDA_VISIBLE_DEVICES": "0,1", "HF_TOKEN": "x", "DB": "postgres://u:hunter2@h/d", "N": "1"}}
     )
-    assert built.runtime_env == {"env_vars": {"CUDA_VISIBLE_DEVICES": "0,1", "N": "1"}}
+    # The last one lets older Ray keep the first.
+    kept = {"CUDA_VISIBLE_DEVICES": "0,1", "N": "1", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+    assert built.runtime_env == {"env_vars": kept}
     assert built.secrets == {"HF_TOKEN": "x", "DB": "postgres://u:hunter2@h/d"}
     assert "hunter2" not in repr(built)
 

@@ -192,7 +192,7 @@ class EventPump:
                 continue
             if not busy:
                 continue
-            if not self._is_connected():  # asking Ray would make a connection
+            if not self.is_connected():  # asking Ray would make a connection
                 self.lose()
                 return
             try:
@@ -205,7 +205,8 @@ class EventPump:
             if self.on_turn is not None and not self._closed:
                 self.on_turn()
 
-    def _is_connected(self) -> bool:
+    def is_connected(self) -> bool:
+        """Whether the connection is still the one that the dispatcher was found by."""
         return ray.is_initialized() and connection_mark() is self._mark
 
     def _next_mail(self) -> list[Mail]:
@@ -222,7 +223,7 @@ class EventPump:
             except TimeoutError:
                 if self._closed:
                     return []
-                if not self._is_connected():
+                if not self.is_connected():
                     raise
 
     def _deliver(self, kind: str, content: Any) -> None:

@@ -73,7 +73,8 @@ class Hub:
     def close(self) -> None:
         """End the dispatcher."""
         self.pump.close()
-        end_actor(self.dispatcher)
+        if self.pump.is_connected():  # Ray 2.51 aborts a process that names an actor of a connection before this one
+            end_actor(self.dispatcher)
 
     def _on_gone(self, pool: str, number: int) -> None:
         if (owner := self._owners.get(pool)) is not None:

@@ -40,6 +40,9 @@ _LEAVING = {"--system", "--user", "--break-system-packages"}
 _LEAVING_WITH_VALUE = {"--target", "-t", "--prefix", "--root", "--python", "-p"}
 # Paths are read on the node, from a folder that nobody knows: as lines they are turned into paths of the package.
 _LINE_OPTIONS = {"-r", "--requirement", "-c", "--constraint", "-f", "--find-links", "-e", "--editable"}
+# Older Ray, like 2.51, empties these for workers without such devices, whoever has set them, unless it is told not to.
+_DEVICES = {"CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES", "ONEAPI_DEVICE_SELECTOR", "TPU_VISIBLE_CHIPS"}
+_KEEP_DEVICES = "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO"
 _OWN_ENVIRONMENT = ("conda", "container", "image_uri")
 
 
@@ -358,6 +361,8 @@ def _split_env_vars(env_vars: object) -> tuple[dict[str, str], dict[str, str]]:
             (secrets if looks_secret(key) or looks_secret_value(text) else shown)[key] = text
     if problems:
         raise ConfigError("\n".join(problems))
+    if _DEVICES & shown.keys():
+        shown.setdefault(_KEEP_DEVICES, "0")
     return shown, secrets
 
 
