@@ -192,10 +192,14 @@ class RayCluster:
             RuntimeError: The cluster does not count it in time, with the end of what it wrote.
         """
         options = _resource_options(num_cpus, num_gpus, memory, resources)
+        # By this file a driver of this machine finds its node: the head, although with older Ray each node writes it.
+        drivers_node = self.session_dir / "node_ip_address.json"
+        before = drivers_node.read_bytes()
 
         def start() -> RayNode:
             node = self._start_node({**options, "address": self.address})
             node.wait_until_alive()
+            drivers_node.write_bytes(before)
             return node
 
         return _with_a_second_chance(start)
