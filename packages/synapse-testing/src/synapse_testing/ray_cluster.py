@@ -48,7 +48,7 @@ _NODE_ENVIRONMENT = {"RAY_DISABLE_DOCKER_CPU_WARNING": "1", "RAY_enable_metrics_
 
 T = TypeVar("T")
 
-_TOO_SLOW = "timed out during startup"
+_TOO_SLOW = ("timed out during startup", "did not answer within")
 
 
 class RayCluster:
@@ -290,11 +290,11 @@ class RayCluster:
 
 
 def _with_a_second_chance(start: Callable[[], T]) -> T:
-    """Start again where Ray gave up: its own processes have half a minute, which a busy machine may not have."""
+    """Start again where Ray gave up: its parts have half a minute to start, and a busy machine may need more."""
     try:
         return start()
     except RuntimeError as error:
-        if _TOO_SLOW not in str(error):
+        if not any(words in str(error) for words in _TOO_SLOW):
             raise
     return start()
 
