@@ -192,17 +192,19 @@ class RayCluster:
             RuntimeError: The cluster does not count it in time, with the end of what it wrote.
         """
         options = _resource_options(num_cpus, num_gpus, memory, resources)
-        # By this file a driver of this machine finds its node: the head, although with older Ray each node writes it.
-        drivers_node = self.session_dir / "node_ip_address.json"
-        before = drivers_node.read_bytes()
 
         def start() -> RayNode:
             node = self._start_node({**options, "address": self.address})
             node.wait_until_alive()
-            drivers_node.write_bytes(before)
             return node
 
-        return _with_a_second_chance(start)
+        # By this file older Ray finds the node of a driver of this machine: the head, although each node writes it.
+        file = self.session_dir / "node_ip_address.json"
+        head = file.read_bytes() if file.exists() else None
+        node = _with_a_second_chance(start)
+        if head is not None:
+            file.write_bytes(head)
+        return node
 
     def nodes_alive(self) -> list[str]:
         """Return the ids of the nodes that the cluster believes alive."""
