@@ -30,7 +30,14 @@ from synapse_core.event_text import event_text
 from synapse_core.model.resources import Resources
 from synapse_core.plugins import descriptions, hookspecs
 from synapse_core.runner import PreparedRun, prepare_run
-from synapse_local import ConsoleLogger, LocalExecutor
+from synapse_local import (
+    AsyncEngine,
+    ConsoleLogger,
+    LocalExecutor,
+    ProcessEngine,
+    SerialEngine,
+    ThreadEngine,
+)
 from synapse_ray.job_info import JobInfo
 from synapse_testing import pytest_plugin, ray_fixtures
 from synapse_testing.plugin_fixtures import run_recorded
@@ -424,6 +431,16 @@ def test_documented_test_files_pass(tmp_path: Path) -> None:
     assert run_pytest(tmp_path) == "3 passed"
 
 
+def test_the_engine_page_works_as_written(tmp_path: Path) -> None:
+    write_titled_files(ROOT / "docs" / "how-to" / "write-a-record-engine.md", tmp_path)
+    assert re.fullmatch(r"\d+ passed", run_pytest(tmp_path))
+    described = tmp_path / "turns_plugin.py"
+    found: dict[str, Any] = {}
+    exec(described.read_text(encoding="utf-8"), found)
+    (engine,) = found["synapse_engines"]()
+    assert engine.target == "turns:TurnsEngine"
+
+
 # -- signatures -------------------------------------------------------------------------------
 
 
@@ -531,6 +548,11 @@ SIGNATURES = [
     ("python-api.md", "prepare_run", prepare_run, None),
     ("python-api.md", "event_text", event_text, None),
     ("python-api.md", "FollowableExecutor", synapse_core.FollowableExecutor.follow, None),
+    *(
+        ("python-api.md", "Record engines", cls.__init__, cls.__name__)
+        for cls in (ThreadEngine, ProcessEngine, AsyncEngine)
+    ),
+    ("python-api.md", "Record engines", SerialEngine.run, None),
     *(
         ("python-api.md", cls.__name__, cls.__init__, cls.__name__)
         for cls in (synapse_ray.BaseRayExecutor, *RAY_EXECUTORS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synapse_core.plugins.descriptions import ExecutorDescription, SinkDescription
+from synapse_core.plugins.descriptions import EngineDescription, ExecutorDescription, SinkDescription
 from synapse_core.plugins.hookspecs import hookimpl
 from synapse_local.capabilities import LOCAL_CAPABILITIES
 
@@ -18,6 +18,29 @@ def synapse_executors() -> list[ExecutorDescription]:
             capabilities=LOCAL_CAPABILITIES,
             options=("env", "job_id", "sink", "debug"),
         )
+    ]
+
+
+@hookimpl
+def synapse_engines() -> list[EngineDescription]:
+    """Offer the record engines of this machine."""
+    return [
+        EngineDescription(
+            name="serial", target="synapse_local.engines.serial:SerialEngine", help="one chunk after another"
+        ),
+        EngineDescription(
+            name="threads", target="synapse_local.engines.threads:ThreadEngine", help="on threads; for work that waits"
+        ),
+        EngineDescription(
+            name="processes",
+            target="synapse_local.engines.processes:ProcessEngine",
+            help="on processes; for work that computes",
+        ),
+        EngineDescription(
+            name="asyncio",
+            target="synapse_local.engines.event_loop:AsyncEngine",
+            help="as tasks of an event loop; for work that awaits",
+        ),
     ]
 
 

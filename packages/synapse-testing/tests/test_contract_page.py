@@ -1,40 +1,45 @@
-"""The contract page is what the docstrings of the suite say, and the suite is as large as it has to be."""
+"""The contract pages are what the docstrings of the suites say, and the suites are as large as they have to be."""
 
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from synapse_core.ports.executor import Capabilities
-from synapse_testing import ExecutorConformance
-from synapse_testing.contract_page import promises, render
+from synapse_testing import ExecutorConformance, ProcessEngineConformance
+from synapse_testing.contract_page import PAGES, promises
 
 PROMISES = promises(ExecutorConformance)
-PAGE = Path(__file__).parents[3] / "docs" / "reference" / "executor-contract.md"
+SUITES = [PROMISES, promises(ProcessEngineConformance)]
+ROOT = Path(__file__).parents[3]
 
 
 def test_there_are_at_least_forty_promises() -> None:
     assert len(PROMISES) >= 40
 
 
-def test_the_page_is_current() -> None:
-    assert PAGE.read_text(encoding="utf-8") == render(), (
-        f"run `uv run python -m synapse_testing.contract_page {PAGE.relative_to(Path(__file__).parents[3])}`"
+@pytest.mark.parametrize("about", PAGES)
+def test_a_page_is_current(about: str) -> None:
+    page = f"docs/reference/{about}-contract.md"
+    assert (ROOT / page).read_text(encoding="utf-8") == PAGES[about](), (
+        f"run `uv run python -m synapse_testing.contract_page {about} {page}`"
     )
 
 
-@pytest.mark.parametrize("name", PROMISES)
-def test_a_promise_is_one_sentence(name: str) -> None:
-    text = PROMISES[name].__doc__
+@pytest.mark.parametrize(("name", "promise"), [pair for suite in SUITES for pair in suite.items()])
+def test_a_promise_is_one_sentence(name: str, promise: Any) -> None:
+    text = promise.__doc__
     assert text
     assert "\n" not in text
     assert text.endswith(".")
     assert ". " not in text
 
 
-def test_promises_rest_on_promises_that_run_before_them() -> None:
-    order = list(PROMISES)
-    for name, test in PROMISES.items():
+@pytest.mark.parametrize("suite", SUITES, ids=["executors", "engines"])
+def test_promises_rest_on_promises_that_run_before_them(suite: dict[str, Any]) -> None:
+    order = list(suite)
+    for name, test in suite.items():
         for other in getattr(test, "rests_on", ()):
             assert order.index(other) < order.index(name), f"{name} rests on {other}"
 

@@ -5,6 +5,10 @@ from typing import TYPE_CHECKING
 from synapse_core.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from synapse_testing.conformance.engine import (
+        ProcessEngineConformance as ProcessEngineConformance,
+        RecordEngineConformance as RecordEngineConformance,
+    )
     from synapse_testing.conformance.executor import ExecutorConformance as ExecutorConformance
     from synapse_testing.engine import InlineEngine as InlineEngine
     from synapse_testing.executor import InMemoryExecutor as InMemoryExecutor
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 __getattr__, __dir__ = lazy_exports(
     __name__,
     {
+        "synapse_testing.conformance.engine": ("ProcessEngineConformance", "RecordEngineConformance"),
         "synapse_testing.conformance.executor": ("ExecutorConformance",),
         "synapse_testing.engine": ("InlineEngine",),
         "synapse_testing.executor": ("InMemoryExecutor",),
@@ -34,5 +39,7 @@ __all__ = [
     "InMemoryRunStore",
     "InlineEngine",
     "JobBook",
+    "ProcessEngineConformance",
+    "RecordEngineConformance",
     "require_service",
 ]

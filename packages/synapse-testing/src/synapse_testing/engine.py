@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from typing import TypeVar
 
+from synapse_core.engines import closing, worker_scope
+
 __all__ = ["InlineEngine"]
 
 ChunkT = TypeVar("ChunkT")
@@ -18,10 +20,6 @@ class InlineEngine:
         self, work: Callable[[ChunkT], ResultT], chunks: Iterable[ChunkT], *, ordered: bool = True
     ) -> Generator[ResultT]:
         """Yield ``work(chunk)`` for each chunk, in input order."""
-        source = iter(chunks)
-        try:
+        with closing(chunks) as source, worker_scope(work) as apply:
             for chunk in source:
-                yield work(chunk)
-        finally:
-            if isinstance(source, Generator):
-                source.close()
+                yield apply(chunk)

@@ -15,6 +15,10 @@ ResultT = TypeVar("ResultT")
 class RecordEngine(Protocol):
     """Applies one picklable callable to many chunks, lazily.
 
+    Work may have a method ``in_worker`` that returns a context manager: each worker enters one before its
+    first chunk, calls what that gives with its chunks, and leaves it when the run has ended. What leaving raises
+    is raised after all results.
+
     An engine knows nothing of records, schemas or hooks. At most a bounded number of chunks has
     been taken from the source and not yet given back, so an endless source is fine. Called from
     one thread. ``close()`` of the returned generator cancels what has not started, frees what the

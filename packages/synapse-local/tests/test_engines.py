@@ -1,0 +1,168 @@
+"""The engines of this machine keep every promise of a record engine."""
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from synapse_core.errors import BackendError, ValidationError
+from synapse_core.plugins.registry import registry
+from synapse_local.engines.event_loop import AsyncEngine
+from synapse_local.engines.processes import ProcessEngine
+from synapse_local.engines.serial import SerialEngine
+from synapse_local.engines.threads import ThreadEngine
+from synapse_testing.conformance.engine import ProcessEngineConformance, RecordEngineConformance
+from synapse_testing.engine import InlineEngine
+
+
+class TestInlineEngine(RecordEngineConformance):
+    @pytest.fixture
+    def engine(self) -> InlineEngine:
+        return InlineEngine()
+
+
+class TestSerialEngine(RecordEngineConformance):
+    most_in_flight = 1
+
+    @pytest.fixture
+    def engine(self) -> SerialEngine:
+        return SerialEngine()
+
+
+class TestThreadEngine(RecordEngineConformance):
+    most_in_flight = 6
+
+    @pytest.fixture
+    def engine(self) -> ThreadEngine:
+        return ThreadEngine(3)
+
+
+class TestProcessEngine(ProcessEngineConformance):
+    most_in_flight = 4
+
+    @pytest.fixture
+    def engine(self) -> ProcessEngine:
+        return ProcessEngine(2)
+
+
+class TestAsyncEngine(RecordEngineConformance):
+    most_in_flight = 6
+
+    @pytest.fixture
+    def engine(self) -> AsyncEngine:
+        return AsyncEngine(3)
+
+
+# -- what is special to one of them -------------------------------------------------------------
+
+
+async def doubles_later(number: int) -> int:
+    await asyncio.sleep(0)
+    return 2 * number
+
+
+def thread_of(number: int) -> tuple[int, str]:
+    return number, threading.current_thread().name
+
+
+class Waits:
+    """Work that returns when as many tasks as `most` have met; with fewer at once it would never end."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._here = 0
+        self._all = asyncio.Event()
+
+    async def __call__(self, number: int) -> int:
+        self._here += 1
+        if self._here == self._most:
+            self._all.set()
+        await asyncio.wait_for(self._all.wait(), 30)
+        return number
+
+
+class AsyncScope:
+    """Work whose workers are entered and left by `async with`."""
+
+    def __init__(self) -> None:
+        self.seen: list[str] = []
+
+    @contextlib.asynccontextmanager
+    async def in_worker(self) -> AsyncIterator[Any]:
+        self.seen.append("entered")
+        yield doubles_later
+        self.seen.append("left")
+
+
+def test_coroutines_run_on_the_loop_and_other_work_beside_it() -> None:
+    assert list(AsyncEngine(3).run(doubles_later, range(5))) == [0, 2, 4, 6, 8]
+    names = {name for _, name in AsyncEngine(3).run(thread_of, range(5))}
+    assert "synapse-engine-loop" not in names
+
+
+def test_as_many_tasks_as_asked_for_are_at_work_at_once() -> None:
+    assert list(AsyncEngine(20).run(Waits(20), range(20))) == list(range(20))
+
+
+def test_a_worker_may_be_entered_asynchronously() -> None:
+    work = AsyncScope()
+    assert list(AsyncEngine(2).run(work, range(3))) == [0, 2, 4]  # type: ignore[arg-type]
+    assert work.seen == ["entered", "left"]
+
+
+def test_a_loop_of_the_callers_is_used_and_left_open() -> None:
+    loop = asyncio.new_event_loop()
+    try:
+        for _ in range(2):
+            assert list(AsyncEngine(2, loop=loop).run(doubles_later, range(3))) == [0, 2, 4]
+        assert not loop.is_closed()
+        running = threading.Thread(target=loop.run_forever)
+        running.start()
+        assert list(AsyncEngine(2, loop=loop).run(doubles_later, range(3))) == [0, 2, 4]
+        loop.call_soon_threadsafe(loop.stop)
+        running.join()
+    finally:
+        loop.close()
+
+
+def test_a_loop_that_would_wait_for_itself_is_refused() -> None:
+    async def calls() -> None:
+        list(AsyncEngine(2, loop=asyncio.get_running_loop()).run(doubles_later, range(3)))
+
+    with pytest.raises(BackendError, match=r"asyncio\.to_thread"):
+        asyncio.run(calls())
+
+
+@pytest.mark.parametrize("engine", [ThreadEngine, ProcessEngine])
+@pytest.mark.parametrize("wrong", [0, -1, 1.5, True, "2"])
+def test_a_number_of_workers_is_a_whole_number_from_one_on(engine: Any, wrong: Any) -> None:
+    for name in ("max_workers", "max_inflight"):
+        with pytest.raises(ValidationError, match=rf"{name} is .*whole number from 1 on"):
+            engine(**{name: wrong})
+
+
+def test_threads_work_at_once() -> None:
+    barrier = threading.Barrier(3, timeout=30)
+    assert sorted(ThreadEngine(3).run(lambda number: number + 0 * barrier.wait(), range(9))) == list(range(9))
+
+
+def test_a_script_without_a_guard_is_told_so(tmp_path: Path) -> None:
+    script = tmp_path / "unguarded.py"
+    script.write_text("from synapse_local import ProcessEngine\nprint(list(ProcessEngine(2).run(abs, [1])))\n")
+    done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
+    assert done.returncode != 0
+    assert done.stdout == ""
+    assert "WorkerLostError: no process of the engine could begin" in done.stderr
+    assert '`if __name__ == "__main__":`' in done.stderr
+
+
+def test_engines_are_found_by_their_names() -> None:
+    names = {"serial": SerialEngine, "threads": ThreadEngine, "processes": ProcessEngine, "asyncio": AsyncEngine}
+    for name, engine in names.items():
+        assert registry.load(registry.find_engine(name)) is engine
