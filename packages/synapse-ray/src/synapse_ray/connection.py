@@ -32,6 +32,7 @@ from synapse_ray.ray_internals import (
     connection_mark,
     is_client_connection,
     is_connected_cluster,
+    ray_version_at,
     running_cluster,
     without_uv_run_environment,
 )
@@ -230,10 +231,25 @@ def _init(wanted: ClusterAddress) -> Connection:
             with contextlib.suppress(Exception):
                 ray.shutdown()  # a half-made connection would be found by the next one
             problem = translated(error, "connecting", address=None if wanted.kind == "auto" else str(wanted))
+            if isinstance(problem, BackendUnreachableError) and wanted.kind != "client":
+                _name_another_ray(address)
             if attempt == attempts or not isinstance(problem, BackendUnreachableError):
                 raise problem from error
             time.sleep(attempt)  # a client's proxy on a busy head may not be there the first time
     raise AssertionError("unreachable")
+
+
+def _name_another_ray(address: str) -> None:
+    """Raise where the cluster answers, but has another Ray, which an older one takes for no answer."""
+    try:
+        there = ray_version_at(address)
+    except Exception:  # it does not answer
+        return
+    if there != ray.__version__:
+        raise BackendError(
+            f"connecting: the cluster at {address} has Ray {there}, and this process Ray {ray.__version__}. "
+            "Install the same Ray and Python minor version on both sides"
+        )
 
 
 def _address_for_ray(wanted: ClusterAddress) -> str:

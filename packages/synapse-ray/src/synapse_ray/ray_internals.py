@@ -34,6 +34,7 @@ __all__ = [
     "pin_package",
     "put_package",
     "put_parcel",
+    "ray_version_at",
     "running_cluster",
     "session_folder",
     "set_command_line",
@@ -85,6 +86,12 @@ def cluster_id_at(address: str) -> str:
     """
     found: str = control_store(address).cluster_id.hex()
     return found
+
+
+def ray_version_at(address: str) -> str:
+    """Return the version of Ray that the cluster at an address has, asked for as `cluster_id_at` does."""
+    found = control_store(address).internal_kv_get(b"CLUSTER_METADATA", b"cluster")
+    return str(json.loads(found)["ray_version"])
 
 
 def is_connected_cluster(address: str) -> bool:
