@@ -35,9 +35,9 @@ def _bases(node: ast.ClassDef) -> set[str]:
 
 
 def test_there_are_backends_to_look_at() -> None:
-    assert {"local", "ray"} <= {entry_point.name for entry_point in ENTRY_POINTS}
+    assert {"local", "ray", "dask"} <= {entry_point.name for entry_point in ENTRY_POINTS}
     assert {"local", "task", "job", "ray-job"} <= {description.name for description in EXECUTORS}
-    assert {"serial", "threads", "processes", "asyncio"} <= {description.name for description in ENGINES}
+    assert {"serial", "threads", "processes", "asyncio", "ray", "dask"} <= {description.name for description in ENGINES}
 
 
 def test_every_backend_of_the_workspace_is_registered() -> None:

@@ -5,7 +5,7 @@ import contextlib
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +87,43 @@ class Waits:
         return number
 
 
+class Meets:
+    """Work of which each worker has a thread's scope, and that goes on when three workers have met."""
+
+    def __init__(self) -> None:
+        self.entered: list[int] = []
+        self._barrier = threading.Barrier(3, timeout=10)
+
+    @contextlib.contextmanager
+    def in_worker(self) -> Iterator[Any]:
+        thread = threading.get_ident()
+        self.entered.append(thread)
+        yield lambda number: (self._barrier.wait(), number, thread == threading.get_ident())[1:]
+        assert thread == threading.get_ident()
+        self.entered.remove(thread)
+
+
+class AsyncScopeOfFunctions:
+    """Work of a scope of the loop, which is called in threads; it says what was still at work when it was left."""
+
+    def __init__(self) -> None:
+        self.began = threading.Event()
+        self.go = threading.Event()
+        self.seen: list[str] = []
+
+    @contextlib.asynccontextmanager
+    async def in_worker(self) -> AsyncIterator[Any]:
+        yield self._work
+        self.seen.append("left")
+
+    def _work(self, number: int) -> int:
+        if number:
+            self.began.set()
+            self.go.wait(30)
+            self.seen.append("worked")
+        return number
+
+
 class AsyncScope:
     """Work whose workers are entered and left by `async with`."""
 
@@ -114,6 +151,28 @@ def test_a_worker_may_be_entered_asynchronously() -> None:
     work = AsyncScope()
     assert list(AsyncEngine(2).run(work, range(3))) == [0, 2, 4]  # type: ignore[arg-type]
     assert work.seen == ["entered", "left"]
+
+
+def test_threads_beside_a_loop_have_a_scope_each_and_work_at_once() -> None:
+    work = Meets()
+    found = list(AsyncEngine(3).run(work, range(9)))  # type: ignore[arg-type]
+    assert found == [(number, True) for number in range(9)]
+    assert work.entered == []
+
+
+def test_what_a_function_returns_is_awaited_on_the_loop() -> None:
+    assert list(AsyncEngine(3).run(lambda number: doubles_later(number), range(5))) == [0, 2, 4, 6, 8]
+
+
+def test_a_scope_of_the_loop_is_left_when_its_threads_have_ended() -> None:
+    work = AsyncScopeOfFunctions()
+    results = AsyncEngine(2).run(work, range(9))  # type: ignore[arg-type]
+    assert next(results) == 0
+    assert work.began.wait(30)
+    threading.Timer(0.3, work.go.set).start()
+    results.close()
+    assert work.seen[-1] == "left"
+    assert set(work.seen[:-1]) == {"worked"}
 
 
 def test_a_loop_of_the_callers_is_used_and_left_open() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from typing import Any, ClassVar
 
-from synapse_core.engines import closing, worker_scope
+from synapse_core.engines import closing, in_window, worker_scope
 from synapse_testing import InlineEngine
 
 BROKEN: dict[str, tuple[type, str]] = {}
@@ -185,6 +186,21 @@ class IsNotLeftWhenGivenUp(InlineEngine):
             for chunk in source:
                 yield apply(chunk)
         stack.close()
+
+
+@breaks("test_a_worker_is_left_when_its_work_has_ended")
+class LeavesWhileItWorks(InlineEngine):
+    """Takes what has started for cancelled, and leaves the scope of the work before its threads have ended."""
+
+    def run(self, work: Any, chunks: Iterable[Any], *, ordered: bool = True) -> Generator[Any]:
+        with ThreadPoolExecutor(2) as pool, worker_scope(work) as apply:
+
+            def submit(chunk: Any) -> Future[Any]:
+                future = pool.submit(apply, chunk)
+                future.cancel = lambda: True  # type: ignore[method-assign]
+                return future
+
+            yield from in_window(submit, chunks, limit=4, ordered=ordered)
 
 
 @breaks("test_an_error_of_leaving_is_raised_at_the_end")

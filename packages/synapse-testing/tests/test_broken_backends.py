@@ -62,7 +62,7 @@ def engine_outcomes(tmp_path_factory: pytest.TempPathFactory) -> Outcomes:
     return _outcomes("suite_of_broken_engines.py", tmp_path_factory.mktemp("broken") / "report.xml")
 
 
-@pytest.mark.slow
+@pytest.mark.campaign  # the suite, once for each fault; CI has it for engines
 @pytest.mark.parametrize("name", EXECUTORS)
 def test_a_broken_executor_fails_the_promise_named_beside_it(executor_outcomes: Outcomes, name: str) -> None:
     _, promise = EXECUTORS[name]
@@ -80,7 +80,7 @@ def test_a_broken_engine_fails_the_promise_named_beside_it(engine_outcomes: Outc
     assert found.get("error", set()) == set()
 
 
-@pytest.mark.slow
+@pytest.mark.campaign
 def test_a_suite_without_an_executor_fails_loudly(executor_outcomes: Outcomes) -> None:
     found = executor_outcomes["WithoutAnExecutor"]
     assert set(found) == {"error"}

@@ -73,7 +73,7 @@ def test_a_killed_node_is_noticed_and_a_stopped_one_takes_leave(cluster: RayClus
     told = {state["node_id"]: state["state_message"] for state in cluster.node_states()}
     # The older Ray's words come second.
     assert re.search("draining before shutdown|Expected termination", told[second.node_id])
-    assert re.search("health check|Unexpected termination", told[first.node_id])  # or its agent was killed first
+    assert "health check" in told[first.node_id]
 
 
 def test_a_taken_port_is_told_at_once() -> None:

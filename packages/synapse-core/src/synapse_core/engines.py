@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import os
 import pickle
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -11,16 +12,34 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from synapse_core.errors import ExecutionError, WorkerLostError
+from synapse_core.errors import ExecutionError, ValidationError, WorkerLostError
 from synapse_core.safe_text import safe_str
 
-__all__ = ["MOST_LOSSES", "closing", "in_window", "sendable", "worker_scope"]
+__all__ = ["MOST_LOSSES", "closing", "in_window", "positive", "sendable", "usable_cpus", "worker_scope"]
 
 MOST_LOSSES = 3
 """Workers that one chunk may lose before it counts as what ends them."""
 
 ChunkT = TypeVar("ChunkT")
 ResultT = TypeVar("ResultT")
+
+
+def positive(name: str, given: Any) -> int:
+    """Return an argument that is a number of things.
+
+    Raises:
+        ValidationError: It is no whole number above zero.
+    """
+    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
+        raise ValidationError(f"{name} is {given!r}; it has to be a whole number from 1 on")
+    return given
+
+
+def usable_cpus() -> int:
+    """Return how many CPUs this process may use; where the system does not tell, how many there are."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def worker_scope(work: Any) -> AbstractContextManager[Any]:

@@ -9,10 +9,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from synapse_testing.waiting import wait_for_file
 
-__all__ = ["DiesAt", "DiesOnce", "FailsAt", "OpensLate", "Scoped", "doubles", "gives_a_lock", "raises_sealed"]
+__all__ = [
+    "DiesAt",
+    "DiesOnce",
+    "FailsAt",
+    "OpensLate",
+    "Scoped",
+    "TakesLong",
+    "doubles",
+    "gives_a_lock",
+    "raises_sealed",
+]
 
 
 def doubles(chunk: list[int]) -> list[int]:
@@ -111,3 +122,32 @@ class Scoped:
             (self.folder / f"left-{name}").touch(exist_ok=False)
             if self.leaving:
                 raise LookupError(self.leaving)
+
+
+class TakesLong:
+    """Gives back each chunk, all but the first when a file has appeared; writes down scopes that are left too early."""
+
+    def __init__(self, first: Any, folder: Path) -> None:
+        self.first = first
+        self.folder = folder
+
+    @contextmanager
+    def in_worker(self) -> Iterator[Any]:
+        """Enter a worker, and leave it; what it still works on then is written down."""
+        at_work: dict[str, Any] = {}
+        try:
+            yield lambda chunk: self._work(chunk, at_work)
+        finally:
+            for name, chunk in list(at_work.items()):
+                (self.folder / f"left-early-{name}").write_text(str(chunk))
+
+    def _work(self, chunk: Any, at_work: dict[str, Any]) -> Any:
+        name = uuid4().hex
+        at_work[name] = chunk
+        if chunk == self.first:
+            threading.Event().wait(0.2)  # the others begin meanwhile
+        else:
+            (self.folder / f"begun-{name}").touch()
+            wait_for_file(self.folder / "go")
+        del at_work[name]
+        return chunk

@@ -121,16 +121,20 @@ def processes_of(session: int) -> set[int]:
 
 
 def kill_session(session: int) -> None:
-    """Kill the session's processes and their descendants, those that they start meanwhile too."""
+    """Kill the session's processes and their descendants, those that they start meanwhile too.
+
+    All stand still before the first is killed, so that none lives to tell of another's death.
+    """
     if not Path("/proc/self/stat").exists():
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(session, signal.SIGKILL)
         return
     deadline = time.monotonic() + 10
     while (pids := processes_of(session)) and time.monotonic() < deadline:
-        for pid in pids:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, number)
         time.sleep(0.01)
 
 

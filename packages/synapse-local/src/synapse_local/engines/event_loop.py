@@ -7,13 +7,13 @@ import contextlib
 import inspect
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
-from synapse_core.engines import in_window, worker_scope
+from synapse_core.engines import in_window, positive
 from synapse_core.errors import BackendError
-from synapse_local.engines.sizes import positive
+from synapse_local.engines.threads import WorkerThreads
 
 __all__ = ["AsyncEngine"]
 
@@ -23,8 +23,9 @@ ChunkT = TypeVar("ChunkT")
 class AsyncEngine:
     """Works on several chunks at once, as tasks of one event loop: for work that awaits.
 
-    The loop runs in a thread of its own. Work that returns an awaitable is awaited there; other work runs in
-    threads beside it.
+    The loop runs in a thread of its own. Work that is a coroutine function runs there; other work is called in
+    threads beside it, and what it returns is awaited on the loop where that can be awaited. A scope that is entered
+    by ``async with`` is one for the loop; every thread enters one of its own of the other kind.
 
     Args:
         concurrency: Tasks at once.
@@ -42,9 +43,9 @@ class AsyncEngine:
         max_inflight: int | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        self._concurrency = positive("concurrency", concurrency, 10)
-        self._threads = positive("max_workers", max_workers, self._concurrency)
-        self._limit = positive("max_inflight", max_inflight, 2 * self._concurrency)
+        self._concurrency = positive("concurrency", 10 if concurrency is None else concurrency)
+        self._threads = positive("max_workers", self._concurrency if max_workers is None else max_workers)
+        self._limit = positive("max_inflight", 2 * self._concurrency if max_inflight is None else max_inflight)
         self._loop = loop
 
     def run(self, work: Callable[[ChunkT], Any], chunks: Iterable[ChunkT], *, ordered: bool = True) -> Generator[Any]:
@@ -53,32 +54,45 @@ class AsyncEngine:
         Raises:
             BackendError: The loop runs in the calling thread, which would wait for itself.
         """
-        with _running(self._loop) as loop, ThreadPoolExecutor(self._threads) as pool:
-            tasks = _Tasks(work, loop, pool, self._concurrency)
+        with _running(self._loop) as loop:
+            tasks = _Tasks(work, loop, self._threads, self._concurrency)
             try:
                 yield from in_window(tasks.submit, chunks, limit=self._limit, ordered=ordered)
             finally:
                 tasks.end()
+            tasks.raise_what_leaving_raised()
 
 
 class _Tasks:
-    """Tasks of a loop that runs in another thread."""
+    """Tasks of a loop that runs in another thread, and threads for work that is no coroutine."""
 
-    def __init__(self, work: Any, loop: asyncio.AbstractEventLoop, pool: ThreadPoolExecutor, most: int) -> None:
+    def __init__(self, work: Any, loop: asyncio.AbstractEventLoop, threads: int, most: int) -> None:
         self._work = work
         self._loop = loop
-        self._pool = pool
+        self._most_threads = threads
         self._turns = asyncio.Semaphore(most)
         self._entering = asyncio.Lock()
         self._stack = AsyncExitStack()
         self._apply: Any = None
+        self._threads: WorkerThreads[Any, Any] | None = None
         self._running: set[asyncio.Task[Any]] = set()
 
     def submit(self, chunk: Any) -> Future[Any]:
         return asyncio.run_coroutine_threadsafe(self._do(chunk), self._loop)
 
     def end(self) -> None:
-        asyncio.run_coroutine_threadsafe(self._leave(), self._loop).result()
+        """Wait for what has started, and only then leave what was entered."""
+        asyncio.run_coroutine_threadsafe(self._finish(), self._loop).result()
+        if self._threads is not None:
+            self._threads.end()  # here and not on the loop, for which the work may wait
+        asyncio.run_coroutine_threadsafe(self._stack.aclose(), self._loop).result()
+
+    def raise_what_leaving_raised(self) -> None:
+        if self._threads is not None:
+            self._threads.raise_what_leaving_raised()
+
+    async def _finish(self) -> None:
+        await asyncio.gather(*self._running, return_exceptions=True)  # those that were cancelled
 
     async def _do(self, chunk: Any) -> Any:
         task = asyncio.current_task()
@@ -86,24 +100,41 @@ class _Tasks:
         self._running.add(task)
         try:
             async with self._turns:
-                apply = await self._entered()
-                if _is_coroutine_function(apply):
-                    return await apply(chunk)
-                return await self._loop.run_in_executor(self._pool, apply, chunk)
+                await self._begin()
+                if self._threads is None:
+                    return await self._apply(chunk)
+                answer = await asyncio.wrap_future(self._threads.submit(chunk))
+                return await answer if inspect.isawaitable(answer) else answer
         finally:
             self._running.discard(task)
 
-    async def _entered(self) -> Any:
+    async def _begin(self) -> None:
+        """Enter the scope of the loop, where the work has one; or get threads, which enter one each."""
         async with self._entering:
-            if self._apply is None:
-                scope: Any = worker_scope(self._work)
-                enter = self._stack.enter_async_context if hasattr(scope, "__aenter__") else None
-                self._apply = await enter(scope) if enter else self._stack.enter_context(scope)
-        return self._apply
+            if self._apply is not None or self._threads is not None:
+                return
+            apply: Any = self._work
+            if (make := getattr(self._work, "in_worker", None)) is not None:
+                scope = make()
+                has_loop = hasattr(scope, "__aenter__")
+                apply = await self._stack.enter_async_context(scope) if has_loop else _Scopes(scope, make)
+            if _is_coroutine_function(apply):
+                self._apply = apply
+            else:
+                self._threads = WorkerThreads(apply, self._most_threads)
 
-    async def _leave(self) -> None:
-        await asyncio.gather(*self._running, return_exceptions=True)  # those that were cancelled
-        await self._stack.aclose()
+
+class _Scopes:
+    """Work for threads that each enter a scope, of which one has been made already."""
+
+    def __init__(self, scope: Any, make: Callable[[], Any]) -> None:
+        self._made = [scope]
+        self._make = make
+
+    def in_worker(self) -> Any:
+        with contextlib.suppress(IndexError):
+            return self._made.pop()
+        return self._make()
 
 
 @contextlib.contextmanager

@@ -8,12 +8,12 @@ from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack
-from multiprocessing import util
+from multiprocessing import connection, util
+from threading import Thread
 from typing import Any, Generic, TypeVar
 
-from synapse_core.engines import in_window, sendable, worker_scope
+from synapse_core.engines import in_window, positive, sendable, usable_cpus, worker_scope
 from synapse_core.errors import ExecutionError, WorkerLostError
-from synapse_local.engines.sizes import positive
 
 __all__ = ["ProcessEngine"]
 
@@ -35,8 +35,8 @@ class ProcessEngine:
     """
 
     def __init__(self, max_workers: int | None = None, *, max_inflight: int | None = None) -> None:
-        self._workers = positive("max_workers", max_workers, len(os.sched_getaffinity(0)))
-        self._limit = positive("max_inflight", max_inflight, 2 * self._workers)
+        self._workers = positive("max_workers", usable_cpus() if max_workers is None else max_workers)
+        self._limit = positive("max_inflight", 2 * self._workers if max_inflight is None else max_inflight)
 
     def run(
         self, work: Callable[[ChunkT], ResultT], chunks: Iterable[ChunkT], *, ordered: bool = True
@@ -120,6 +120,7 @@ def _begin(work: Any, errors: Any, begun: Any) -> None:
     global _worker
     begun.set()
     _worker = _Worker(work)
+    Thread(target=_end_with_the_parent, name="synapse-parent-watch", daemon=True).start()
     # Functions of `atexit` do not run in a child of multiprocessing.
     util.Finalize(None, _end, args=(errors,), exitpriority=100)
 
@@ -133,6 +134,14 @@ def _apply(chunk: Any) -> Any:
         if (copy := sendable(error)) is error:
             raise
         raise copy from None
+
+
+def _end_with_the_parent() -> None:
+    """Leave at once when the parent was killed: nobody would ever give this process work again, or end it."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        connection.wait([parent.sentinel])
+        os._exit(1)
 
 
 def _end(errors: Any) -> None:

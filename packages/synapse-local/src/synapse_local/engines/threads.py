@@ -10,10 +10,9 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
-from synapse_core.engines import in_window, worker_scope
-from synapse_local.engines.sizes import positive
+from synapse_core.engines import in_window, positive, worker_scope
 
-__all__ = ["ThreadEngine"]
+__all__ = ["ThreadEngine", "WorkerThreads"]
 
 ChunkT = TypeVar("ChunkT")
 ResultT = TypeVar("ResultT")
@@ -28,14 +27,14 @@ class ThreadEngine:
     """
 
     def __init__(self, max_workers: int | None = None, *, max_inflight: int | None = None) -> None:
-        self._workers = positive("max_workers", max_workers, 5 * (os.cpu_count() or 1))
-        self._limit = positive("max_inflight", max_inflight, 2 * self._workers)
+        self._workers = positive("max_workers", 5 * (os.cpu_count() or 1) if max_workers is None else max_workers)
+        self._limit = positive("max_inflight", 2 * self._workers if max_inflight is None else max_inflight)
 
     def run(
         self, work: Callable[[ChunkT], ResultT], chunks: Iterable[ChunkT], *, ordered: bool = True
     ) -> Generator[ResultT]:
         """Yield ``work(chunk)`` for each chunk; in input order unless `ordered` is false."""
-        threads = _Threads(work, self._workers)
+        threads = WorkerThreads(work, self._workers)
         try:
             yield from in_window(threads.submit, chunks, limit=self._limit, ordered=ordered)
         finally:
@@ -43,7 +42,7 @@ class ThreadEngine:
         threads.raise_what_leaving_raised()
 
 
-class _Threads(Generic[ChunkT, ResultT]):
+class WorkerThreads(Generic[ChunkT, ResultT]):
     """Threads that each enter the scope of the work once, and leave it where they entered it."""
 
     def __init__(self, work: Callable[[ChunkT], ResultT], most: int) -> None:
@@ -54,6 +53,7 @@ class _Threads(Generic[ChunkT, ResultT]):
         self._errors: list[BaseException] = []
 
     def submit(self, chunk: ChunkT) -> Future[ResultT]:
+        """Start the work on a chunk; called by one thread at a time."""
         if len(self._threads) < self._most:
             thread = Thread(target=self._serve, name=f"synapse-engine-{len(self._threads)}", daemon=True)
             self._threads.append(thread)
@@ -63,12 +63,14 @@ class _Threads(Generic[ChunkT, ResultT]):
         return future
 
     def end(self) -> None:
+        """Wait for what has started, and for every thread to leave its scope."""
         for _ in self._threads:
             self._tasks.put(None)
         for thread in self._threads:
             thread.join()
 
     def raise_what_leaving_raised(self) -> None:
+        """Raise what the first scope that could not be left raised."""
         if self._errors:
             raise self._errors[0]
 

@@ -186,6 +186,28 @@ class RecordEngineConformance:
         results.close()
         self._all_are_left(tmp_path, {name})
 
+    @rests_on("test_workers_are_left_when_a_run_is_given_up")
+    def test_a_worker_is_left_when_its_work_has_ended(self, engine: Any, tmp_path: Path) -> None:
+        """Whatever ends the run, a worker finishes each chunk that it has begun before it is left."""
+        is_over = threading.Event()
+
+        def opens() -> None:
+            poll(lambda: is_over.is_set() or any(tmp_path.glob("begun-*")), self.patience)
+            threading.Event().wait(0.6)  # for a run that does not wait to be over before
+            (tmp_path / "go").touch()
+
+        opener = threading.Thread(target=opens)
+        opener.start()
+        results = engine.run(work.TakesLong(0, tmp_path), range(20))
+        try:
+            assert next(results) == 0
+        finally:
+            results.close()
+            is_over.set()
+            opener.join()
+        early = [path.read_text() for path in tmp_path.glob("left-early-*")]
+        assert early == [], "these chunks were still being worked on"
+
     @rests_on("test_each_worker_is_entered_once_and_left")
     def test_an_error_of_leaving_is_raised_at_the_end(self, engine: Any, tmp_path: Path) -> None:
         """It comes after all results, of which it costs none."""
