@@ -1,6 +1,7 @@
 """Run comparisons and print the table; ends non-zero if a bound is missed.
 
-``python -m benchmarks`` runs all, ``python -m benchmarks ray`` those of the Ray modes, ``… local`` the others.
+``python -m benchmarks`` runs all, ``python -m benchmarks ray`` those of the Ray modes, ``… flows``
+those of record flows, ``… local`` the others.
 """
 
 from __future__ import annotations
@@ -13,15 +14,16 @@ from pathlib import Path
 
 from benchmarks.calls import compare_calls
 from benchmarks.comparison import Comparison, markdown_table
+from benchmarks.flows import compare_flows
 from benchmarks.processes import compare_processes
 from benchmarks.ray_modes import compare_ray_modes
 
 
 def main() -> int:
-    wanted = sys.argv[1:] or ["local", "ray"]
-    unknown = set(wanted) - {"local", "ray"}
+    wanted = sys.argv[1:] or ["local", "ray", "flows"]
+    unknown = set(wanted) - {"local", "ray", "flows"}
     if unknown:
-        sys.exit(f"no benchmarks {', '.join(sorted(unknown))}; there are: local, ray")
+        sys.exit(f"no benchmarks {', '.join(sorted(unknown))}; there are: local, ray, flows")
     comparisons = []
     with tempfile.TemporaryDirectory() as folder:
         for comparison in _comparisons(wanted, Path(folder)):
@@ -38,6 +40,8 @@ def _comparisons(wanted: list[str], folder: Path) -> Iterator[Comparison]:
         yield from compare_processes(folder)
     if "ray" in wanted:
         yield from compare_ray_modes()
+    if "flows" in wanted:
+        yield from compare_flows(folder)
 
 
 if __name__ == "__main__":

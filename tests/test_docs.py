@@ -21,6 +21,7 @@ import click
 import pytest
 
 import synapse_core
+import synapse_dask
 import synapse_ray
 from synapse_cli import kit
 from synapse_cli.exit_codes import ExitCode, exit_code_of
@@ -419,7 +420,7 @@ def test_the_command_page_works_as_written(tmp_path: Path) -> None:
 
     promised = next(block.text for block in blocks(page) if block.text.startswith("Commands:"))
     # What the packages of this workspace add is not there for those who have installed synapse-cli alone.
-    assert promised in re.sub(r"^  job .*\n", "", synapse("--help"), flags=re.M)
+    assert promised in re.sub(r"^  (job|flow) .*\n", "", synapse("--help"), flags=re.M)
     assert "plugin/train.py" in synapse("sizes", str(ROOT / "examples" / "digits"))
     assert '"bytes"' in synapse("sizes", str(ROOT / "examples" / "digits"), "--json")
 
@@ -550,7 +551,7 @@ SIGNATURES = [
     ("python-api.md", "FollowableExecutor", synapse_core.FollowableExecutor.follow, None),
     *(
         ("python-api.md", "Record engines", cls.__init__, cls.__name__)
-        for cls in (ThreadEngine, ProcessEngine, AsyncEngine)
+        for cls in (ThreadEngine, ProcessEngine, AsyncEngine, synapse_ray.RayEngine, synapse_dask.DaskEngine)
     ),
     ("python-api.md", "Record engines", SerialEngine.run, None),
     *(

@@ -23,6 +23,17 @@ PACKAGES = {
         ["synapse-core"],
         "import synapse_ray; [getattr(synapse_ray, name) for name in synapse_ray.__all__]",
     ),
+    "synapse-dask": (
+        ["synapse-core"],
+        "import synapse_dask; [getattr(synapse_dask, name) for name in synapse_dask.__all__]",
+    ),
+    "synapse-flow": (
+        ["synapse-core", "synapse-local"],
+        "import synapse_flow; [getattr(synapse_flow, name) for name in synapse_flow.__all__]; "
+        "open('in.csv', 'w').write('a,b\\n1,2\\n'); from synapse_flow import *; "
+        "print(Pipe(CSVInputAdapter('in.csv'), None, JSONOutputAdapter('out.jsonl')).run()); "
+        'assert open(\'out.jsonl\').read() == \'{"a":"1","b":"2"}\\n\'',
+    ),
     "synapse-cli": (
         ["synapse-core", "synapse-local"],
         "import subprocess, sys; cli = [sys.executable, '-m', 'synapse_cli']; "
@@ -33,6 +44,10 @@ PACKAGES = {
     "synapse-testing": (
         ["synapse-core"],
         "import synapse_testing; [getattr(synapse_testing, name) for name in synapse_testing.__all__]",
+    ),
+    "zoopipe-compat": (
+        ["synapse-core", "synapse-local", "synapse-flow"],
+        "import zoopipe; [getattr(zoopipe, name) for name in zoopipe.__all__]",
     ),
     "synapse-sdk-compat": (
         ["synapse-core"],

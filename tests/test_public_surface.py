@@ -7,8 +7,16 @@ import pkgutil
 
 import pytest
 
-PACKAGES = ["synapse_core", "synapse_local", "synapse_ray", "synapse_cli", "synapse_testing", "synapse_sdk"]
-LAZY_PACKAGES = ["synapse_core", "synapse_local", "synapse_ray", "synapse_testing"]
+PACKAGES = [
+    "synapse_core",
+    "synapse_local",
+    "synapse_ray",
+    "synapse_dask",
+    "synapse_cli",
+    "synapse_testing",
+    "synapse_sdk",
+]
+LAZY_PACKAGES = ["synapse_core", "synapse_local", "synapse_ray", "synapse_dask", "synapse_testing"]
 
 
 def modules_of(package: str) -> list[str]:

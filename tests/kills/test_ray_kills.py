@@ -30,7 +30,7 @@ from synapse_testing.waiting import until
 pytestmark = [pytest.mark.ray, pytest.mark.kills, pytest.mark.slow]
 
 HERE = str(Path(__file__).parent)
-SECONDS = 60.0
+SECONDS = 20.0
 PATIENCE = 90.0
 
 

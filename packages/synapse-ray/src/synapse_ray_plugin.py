@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from synapse_core.plugins.descriptions import CommandDescription, ExecutorDescription
+from synapse_core.plugins.descriptions import CommandDescription, EngineDescription, ExecutorDescription
 from synapse_core.plugins.hookspecs import hookimpl
 from synapse_ray.capabilities import ACTOR_CAPABILITIES, JOB_CAPABILITIES, JOBS_API_CAPABILITIES
 
@@ -42,6 +42,18 @@ def synapse_executors() -> list[ExecutorDescription]:
             run_with="submit",
             needs="reference",
         ),
+    ]
+
+
+@hookimpl
+def synapse_engines() -> list[EngineDescription]:
+    """Offer the record engine."""
+    return [
+        EngineDescription(
+            name="ray",
+            target="synapse_ray.engine:RayEngine",
+            help="on actors of a Ray cluster; for work that computes, on many machines",
+        )
     ]
 
 

@@ -408,6 +408,7 @@ class TestIds:
         (tmp_path / "release").touch()
         assert executor.get_result(job_id, PATIENCE) == 42
 
+    @pytest.mark.campaign
     def test_an_id_and_its_files_are_let_go_after_their_time(
         self, connected_ray: ModuleType, ray_cluster: RayCluster, unused_job_id: str, tmp_path: Path
     ) -> None:
@@ -489,6 +490,7 @@ class TestCancelling:
 
 
 class TestLogs:
+    @pytest.mark.campaign
     def test_a_hundred_thousand_lines_arrive_in_order(self, executor: RayJobExecutor) -> None:
         def counts(params: dict[str, Any], ctx: Any) -> None:
             for number in range(params["lines"]):

@@ -177,7 +177,7 @@ def test_params_without_a_form_as_data_are_named(executor: RayJobsApiExecutor) -
         executor.submit(lambda params, ctx: None, {"lock": threading.Lock()})
 
 
-@pytest.mark.parametrize("length", [1_000, 20_000_000, 200_000_000])
+@pytest.mark.parametrize("length", [1_000, 20_000_000, pytest.param(200_000_000, marks=pytest.mark.campaign)])
 def test_long_results_come_back(executor: RayJobsApiExecutor, length: int) -> None:
     result = executor.execute(lambda params, ctx: {"blob": b"r" * params["n"], "n": params["n"]}, {"n": length})
     assert len(result["blob"]) == result["n"] == length

@@ -185,6 +185,7 @@ def test_the_keeper_holds_no_cpu_and_sits_on_the_head(
     assert set(described.required_resources) == {"node:__internal_head__"}
 
 
+@pytest.mark.campaign  # starts a cluster of its own
 def test_asking_makes_no_keeper(ray_environment: None, tmp_path: Path) -> None:
     code = """
 import ray

@@ -380,6 +380,7 @@ def test_no_secret_shows_in_the_cluster(
         assert "***" in client.output()
 
 
+@pytest.mark.campaign  # starts a cluster of its own
 def test_the_search_finds_every_secret_where_nothing_protects_it(
     ray_cluster: RayCluster, plugin: tuple[Path, dict[str, str]], tmp_path: Path
 ) -> None:

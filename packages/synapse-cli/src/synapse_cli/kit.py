@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
@@ -18,6 +20,7 @@ from synapse_core.errors import ActionLoadError, ExecutionCancelledError, Execut
 
 __all__ = [
     "ExitCode",
+    "discover_plugin",
     "error_document",
     "exit_code_of",
     "json_option",
@@ -32,6 +35,9 @@ __all__ = [
 ]
 
 _OF_STAND_IN = {"type_name", "repr", "why"}  # the fields of what an outcome holds for such a result
+
+if TYPE_CHECKING:
+    from synapse_core.discovery import PluginDiscovery
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -51,6 +57,19 @@ def talk(text: str) -> None:
 def label(word: str, color: str) -> str:
     """Return ``word: `` in a color, unless ``NO_COLOR`` is set; click takes it away where there is no terminal."""
     return f"{word}: " if os.environ.get("NO_COLOR") else click.style(f"{word}: ", fg=color, bold=True)
+
+
+def discover_plugin(plugin: Path | str) -> PluginDiscovery:
+    """Find a plugin, as `synapse_core.runner.discover` does, and show its warnings without Python's file and line."""
+    from synapse_core.config_file import ConfigWarning
+    from synapse_core.runner import discover
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConfigWarning)
+        discovery = discover(plugin)
+    for warning in discovery.warnings:
+        talk(label("warning", "yellow") + warning)
+    return discovery
 
 
 def print_data(text: str) -> None:

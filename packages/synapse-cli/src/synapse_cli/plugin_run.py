@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import sys
-import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,10 +15,10 @@ from synapse_cli.completion import complete_action, complete_mode
 from synapse_cli.job_following import announce_job, follow_job, leave_job
 from synapse_cli.kit import (
     ExitCode,
+    discover_plugin,
     error_document,
     exit_code_of,
     json_option,
-    label,
     leave_stdout,
     own_streams,
     print_data,
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from synapse_core.plugins.descriptions import ExecutorDescription
     from synapse_core.runner import PreparedRun
 
-__all__ = ["discover_plugin", "run"]
+__all__ = ["run"]
 
 
 def _number(ctx: click.Context, parameter: click.Parameter, value: float | None) -> float | int | None:
@@ -152,19 +151,6 @@ def run(
         sys.stdout.flush()
         leave_stdout(to=2)
     return 0
-
-
-def discover_plugin(plugin: Path | str) -> PluginDiscovery:
-    """Find the plugin, and show its warnings without Python's file and line."""
-    from synapse_core.config_file import ConfigWarning
-    from synapse_core.runner import discover
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConfigWarning)
-        discovery = discover(plugin)
-    for warning in discovery.warnings:
-        talk(label("warning", "yellow") + warning)
-    return discovery
 
 
 def _suggest_params(error: PluginError) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from synapse_cli.completion import complete_action
-from synapse_cli.kit import json_option, own_streams, print_data, print_json, print_table
+from synapse_cli.kit import discover_plugin, json_option, own_streams, print_data, print_json, print_table
 from synapse_cli.plugin_lookup import find_plugin, plugin_options
 
 if TYPE_CHECKING:
@@ -23,8 +23,6 @@ __all__ = ["show"]
 @json_option
 def show(action: str, path: Path | None, plugin_code: str | None, as_json: bool) -> None:
     """Show ACTION and its params as a table; with --json, the JSON Schema of its params."""
-    from synapse_cli.plugin_run import discover_plugin
-
     discovery = discover_plugin(find_plugin(path, plugin_code))
     config = discovery.get_action_config(action)
     with own_streams(stdout_is_talk=True):  # the plugin's modules may print

@@ -1,0 +1,5 @@
+"""Documented path of `BaseExecutor`."""
+
+from synapse_flow.executors.base import BaseExecutor
+
+__all__ = ["BaseExecutor"]

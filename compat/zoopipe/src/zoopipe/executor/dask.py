@@ -1,0 +1,5 @@
+"""Documented path of `DaskExecutor`."""
+
+from synapse_flow.executors.dask import DaskExecutor
+
+__all__ = ["DaskExecutor"]

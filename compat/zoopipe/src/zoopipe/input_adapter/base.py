@@ -1,0 +1,5 @@
+"""Documented path of `BaseInputAdapter`."""
+
+from synapse_flow.inputs.base import BaseAsyncInputAdapter, BaseInputAdapter
+
+__all__ = ["BaseAsyncInputAdapter", "BaseInputAdapter"]

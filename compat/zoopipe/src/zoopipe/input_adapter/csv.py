@@ -1,0 +1,5 @@
+"""Documented path of `CSVInputAdapter`."""
+
+from synapse_flow.inputs.csv import CSVInputAdapter
+
+__all__ = ["CSVInputAdapter"]

@@ -1,0 +1,5 @@
+"""Documented path of `DuckDBInputAdapter`."""
+
+from synapse_flow.inputs.duckdb import DuckDBInputAdapter
+
+__all__ = ["DuckDBInputAdapter"]

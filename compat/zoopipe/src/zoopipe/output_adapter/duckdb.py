@@ -1,0 +1,5 @@
+"""Documented path of `DuckDBOutputAdapter`."""
+
+from synapse_flow.outputs.duckdb import DuckDBOutputAdapter
+
+__all__ = ["DuckDBOutputAdapter"]

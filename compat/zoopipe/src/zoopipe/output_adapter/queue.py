@@ -1,0 +1,5 @@
+"""Documented path of `QueueOutputAdapter`."""
+
+from synapse_flow.outputs.memory import QueueOutputAdapter
+
+__all__ = ["QueueOutputAdapter"]

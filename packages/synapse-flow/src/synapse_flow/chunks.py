@@ -1,0 +1,125 @@
+"""Chunks: what goes to a worker, what comes back, and how large they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from synapse_flow.entries import RecordError
+
+__all__ = ["Chunk", "ChunkResult", "ChunkSizes", "Decoder", "Records"]
+
+_SHORTEST = 0.005
+_LONGEST = 0.1
+
+
+@dataclass(slots=True)
+class Chunk:
+    """Some records that follow each other.
+
+    Attributes:
+        number: Of this chunk in the run, from 0.
+        position: Of its first record in the input, from 0.
+        count: Records in it; 0 for one that only passes the time.
+        payload: What the input's decoder makes records of; packed, where a worker is another process.
+        line: Line of the file where it begins, from 1, where there is one.
+        ids: One for each record, where the input has a generator of ids.
+        positions: What outputs are told instead of the positions in this input, where the records come from another
+            one, such as those that failed and are run again.
+    """
+
+    number: int
+    position: int
+    count: int
+    payload: Any
+    line: int | None = None
+    ids: list[Any] | None = None
+    positions: list[int | None] | None = None
+
+
+@dataclass(slots=True)
+class ChunkResult:
+    """What became of a chunk.
+
+    Attributes:
+        added: Entries that hooks made.
+        filtered: Entries that hooks left out.
+        good: What the output takes: finished bytes, rows, or entries.
+        bad: The same for the output of errors.
+        error_types: How many errors there were of each type.
+        seconds: Time that the work took.
+    """
+
+    number: int
+    position: int
+    read: int
+    added: int = 0
+    written: int = 0
+    failed: int = 0
+    filtered: int = 0
+    good: Any = None
+    bad: Any = None
+    error_types: dict[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+
+@dataclass(slots=True)
+class Records:
+    """The records of a chunk, decoded.
+
+    Attributes:
+        raws: One for each record.
+        problems: Index of a record that cannot be read → why.
+        line_of: Index of a record → its line in the file.
+    """
+
+    raws: list[dict[str, Any]]
+    problems: dict[int, list[RecordError]] = field(default_factory=dict)
+    line_of: Callable[[int], int | None] = lambda index: None
+
+
+class Decoder(Protocol):
+    """Makes records of a chunk's payload, on a worker. Picklable."""
+
+    def decode(self, chunk: Chunk) -> Records:
+        """Return the records, as many as the chunk counts."""
+        ...
+
+
+class ChunkSizes:
+    """How many records the next chunk should have.
+
+    Large chunks are cheap, small ones spread work that waits; so the size follows the time that
+    chunks take, between 5 and 100 ms each, unless it is fixed.
+
+    Args:
+        rows: Records to begin with.
+        most: Records at most.
+        fixed: Whether `rows` stays as it is.
+        most_bytes: Bytes of input in a chunk, at most, unless one record is larger.
+
+    Attributes:
+        left: Records that the run still wants, or None for all there are; `rows` is never more.
+    """
+
+    def __init__(self, rows: int, *, most: int, fixed: bool = False, most_bytes: int = 1 << 18) -> None:
+        self.most_bytes = most_bytes
+        self.left: int | None = None
+        self._rows = min(rows, most)
+        self._most = most
+        self._fixed = fixed
+
+    @property
+    def rows(self) -> int:
+        """Records that the next chunk should have, at most."""
+        return self._rows if self.left is None else max(1, min(self._rows, self.left))
+
+    def learn(self, result: ChunkResult) -> None:
+        """Take the time of a finished chunk into account."""
+        if self._fixed or not result.read:
+            return
+        if result.seconds < _SHORTEST and result.read >= self.rows:
+            self._rows = min(self._most, self._rows * 2)
+        elif result.seconds > _LONGEST and result.read <= self.rows:
+            self._rows = max(1, self._rows // 2)

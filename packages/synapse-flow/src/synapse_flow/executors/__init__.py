@@ -1,0 +1,1 @@
+"""The documented executors: options, and an engine of the registry."""

@@ -1,0 +1,71 @@
+"""Tasks of an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, ClassVar
+
+from synapse_flow.executors.base import BaseExecutor
+from synapse_flow.executors.useful_threads import useful_threads
+from synapse_flow.hooks.driving import has_coroutines
+from synapse_flow.work import AsyncChunkWork, ChunkWork
+
+__all__ = ["AsyncIOExecutor"]
+
+
+class AsyncIOExecutor(BaseExecutor):
+    """Works in tasks of one event loop: for hooks that await; those that are no coroutines run in threads beside it.
+
+    Args:
+        schema_model: What records are validated with: a pydantic model, or None for nothing.
+        concurrency: Tasks at once. Where a hook waits, a task has one entry.
+        max_workers: Threads for flows without coroutines. Default: `concurrency`.
+        use_batch_validation: Of no effect: records are always validated many at a time, with the same outcome.
+        loop: A loop to use, which runs in another thread, or does not run. Default: one of the run's own.
+        chunksize: Entries in a task, at most. Default: as many as take between 5 and 100 ms.
+        max_inflight: Chunks that are read and not yet written, at most. Default: twice `concurrency`.
+        ordered: Whether the output keeps the order of the input.
+    """
+
+    engine_name: ClassVar[str] = "asyncio"
+
+    def __init__(
+        self,
+        schema_model: Any = None,
+        concurrency: int = 10,
+        max_workers: int | None = None,
+        use_batch_validation: bool = False,
+        loop: asyncio.AbstractEventLoop | None = None,
+        *,
+        chunksize: int | None = None,
+        max_inflight: int | None = None,
+        ordered: bool = True,
+    ) -> None:
+        super().__init__(schema_model, chunksize=chunksize, use_batch_validation=use_batch_validation, ordered=ordered)
+        self.concurrency = concurrency
+        self.max_workers = max_workers
+        self.loop = loop
+        self.max_inflight = max_inflight
+
+    def engine_options(self) -> dict[str, Any]:
+        """Return the arguments of the engine."""
+        return {
+            "concurrency": self.concurrency,
+            "max_workers": self.max_workers,
+            "max_inflight": self.max_inflight,
+            "loop": self.loop,
+        }
+
+    def options_without_hooks(self) -> dict[str, Any]:
+        """Return one thread and task, or, in a Python without the lock, as many as there are CPUs: nothing waits."""
+        workers = min(useful_threads(), self.max_workers or useful_threads())
+        return {"max_workers": workers, "concurrency": workers, "max_inflight": self.max_inflight or 2 * workers}
+
+    def in_flight(self) -> int:
+        """Return how many chunks are taken from the input and not yet written, at most."""
+        return self.max_inflight or 2 * self.concurrency
+
+    def work(self, **parts: Any) -> ChunkWork:
+        """Return the work on chunks: a coroutine where a hook is one."""
+        is_async = has_coroutines((*parts["pre_hooks"], *parts["post_hooks"]))
+        return AsyncChunkWork(**parts) if is_async else super().work(**parts)

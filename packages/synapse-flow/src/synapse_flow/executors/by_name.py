@@ -1,0 +1,98 @@
+"""Executors by the names that people type."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+from synapse_core.errors import UnknownBackendError, ValidationError, nearest
+from synapse_core.plugins.registry import Registry
+from synapse_flow.executors.base import BaseExecutor
+
+__all__ = ["EXECUTORS", "executor_class", "make_executor", "same_executor"]
+
+_PACKAGE = __name__.rpartition(".")[0]
+
+EXECUTORS: Mapping[str, str] = {
+    "serial": "sync_fifo:SyncFifoExecutor",
+    "threads": "thread:ThreadExecutor",
+    "processes": "multiprocessing:MultiProcessingExecutor",
+    "asyncio": "asyncio:AsyncIOExecutor",
+    "dask": "dask:DaskExecutor",
+    "ray": "ray:RayExecutor",
+}
+"""The documented executors by name."""
+
+_ALIASES = {
+    "sync": "serial",
+    "sync-fifo": "serial",
+    "thread": "threads",
+    "process": "processes",
+    "multiprocessing": "processes",
+}
+_WORKERS = ("max_workers", "concurrency")
+
+
+def _official(name: str) -> str:
+    wanted = name.strip().lower().replace("_", "-")
+    return _ALIASES.get(wanted, wanted)
+
+
+def executor_class(name: str) -> Any:
+    """Return what makes an executor of that name: a class, or `EngineExecutor` for an engine of another package.
+
+    Raises:
+        ValidationError: There is none; lists the known.
+    """
+    wanted = _official(name)
+    if wanted in EXECUTORS:
+        module, _, cls = EXECUTORS[wanted].partition(":")
+        return getattr(importlib.import_module(f"{_PACKAGE}.{module}"), cls)
+    from synapse_flow.executors.registered import EngineExecutor
+
+    try:
+        found = Registry().find_engine(name)
+    except UnknownBackendError as error:
+        known = sorted({*EXECUTORS, *error.known})
+        raise ValidationError(
+            f"unknown executor {name!r}.{nearest(wanted, [*known, *_ALIASES])} Executors: {', '.join(known)}. "
+            "A package can add one through the entry-point group synapse.backends"
+        ) from None
+    return partial(EngineExecutor, found.name)
+
+
+def same_executor(name: str, other: str) -> bool:
+    """Say whether two names mean the same executor."""
+    return _official(name) == _official(other)
+
+
+def make_executor(name: str, model: Any, arguments: Mapping[str, Any], workers: int | None = None) -> BaseExecutor:
+    """Return a new executor.
+
+    Args:
+        name: Its name.
+        model: What records are validated with.
+        arguments: Of its class.
+        workers: How many workers it has, by whatever name it calls that.
+
+    Raises:
+        ValidationError: There is none of that name, or it has no number of workers.
+    """
+    make = executor_class(name)
+    given = dict(arguments)
+    if workers is not None:
+        parameters = inspect.signature(make).parameters
+        known = [word for word in _WORKERS if word in parameters]
+        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+            known.append("max_workers")
+        if not known:
+            raise ValidationError(
+                f"the executor {_official(name)!r} has no number of workers; those that have one: "
+                "asyncio, processes, threads"
+            )
+        given["concurrency" if "concurrency" in parameters else known[0]] = workers
+    executor: BaseExecutor = make(schema_model=model, **given)
+    return executor

@@ -1,0 +1,53 @@
+"""Threads of this process."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, ClassVar
+
+from synapse_flow.executors.base import BaseExecutor
+from synapse_flow.executors.useful_threads import useful_threads
+
+__all__ = ["ThreadExecutor"]
+
+
+class ThreadExecutor(BaseExecutor):
+    """Works on threads of this process: for hooks that wait for a network or a disk.
+
+    Args:
+        schema_model: What records are validated with: a pydantic model, or None for nothing.
+        max_workers: Threads, at most. Default: five times the CPUs. Where no hook is called, nothing waits, and one is
+            faster than several that take Python's lock from each other.
+        chunksize: Entries in one call of a hook, at most.
+        max_inflight: Chunks that are read and not yet written, at most. Default: twice the threads.
+        use_batch_validation: Of no effect: records are always validated many at a time, with the same outcome.
+        ordered: Whether the output keeps the order of the input.
+    """
+
+    engine_name: ClassVar[str] = "threads"
+
+    def __init__(
+        self,
+        schema_model: Any = None,
+        max_workers: int | None = None,
+        chunksize: int = 1,
+        *,
+        max_inflight: int | None = None,
+        use_batch_validation: bool = False,
+        ordered: bool = True,
+    ) -> None:
+        super().__init__(schema_model, chunksize=chunksize, use_batch_validation=use_batch_validation, ordered=ordered)
+        self.max_workers = max_workers
+        self.max_inflight = max_inflight
+
+    def engine_options(self) -> dict[str, Any]:
+        """Return the arguments of the engine."""
+        return {"max_workers": self.max_workers, "max_inflight": self.max_inflight}
+
+    def options_without_hooks(self) -> dict[str, Any]:
+        """Return one thread, or, in a Python without the lock, as many as there are CPUs: nothing waits."""
+        return {"max_workers": min(useful_threads(), self.max_workers or useful_threads())}
+
+    def in_flight(self) -> int:
+        """Return how many chunks are taken from the input and not yet written, at most."""
+        return self.max_inflight or 2 * (self.max_workers or 5 * (os.cpu_count() or 1))

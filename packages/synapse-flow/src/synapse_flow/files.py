@@ -1,0 +1,371 @@
+"""Files of any place and compression: read from any offset, and published when they are whole."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from fsspec.core import url_to_fs
+
+from synapse_core.errors import BackendMissingError, ExecutionError, ValidationError, nearest
+from synapse_core.redaction import redact, secret_values
+from synapse_core.safe_text import safe_str
+from synapse_flow.compression import DamagedError, compressed, compression_of, decompressed
+from synapse_flow.urls import shown_url
+
+__all__ = ["Publication", "SourceFile", "compressed", "compression_of"]
+
+_EXTRAS = {"s3": "s3", "s3a": "s3"}
+_KEEP_BACK = {"s3", "s3a", "gs", "gcs"}  # stores where an upload shows when it is committed, and not before
+_BEGINNINGS = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
+
+
+def _reason(error: Exception, url: str, options: Mapping[str, Any]) -> str:
+    """Return what an error of a file system says, without the secrets that it was given."""
+    text = getattr(error, "strerror", None) or safe_str(error) or type(error).__name__
+    return redact(str(text), secret_values({"url": url, **options}))
+
+
+def _file_system(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
+    """Return the file system of a URL, and the path in it.
+
+    Raises:
+        BackendMissingError: No package for it is installed.
+        ValidationError: There is no such file system, or it does not take these options.
+    """
+    try:
+        return url_to_fs(url, **options)  # type: ignore[no-any-return]
+    except ImportError as error:
+        scheme = url.partition("://")[0]
+        extra = _EXTRAS.get(scheme)
+        what = f"type: pip install 'synapse-flow[{extra}]'" if extra else _reason(error, url, options)
+        raise BackendMissingError(f"no file system for {scheme}:// is installed here; {what}") from None
+    except Exception as error:
+        names = f" and storage_options= with {', '.join(options)}" if options else ""
+        raise ValidationError(
+            f"no file system can be made of {shown_url(url)}{names}: {_reason(error, url, options)}"
+        ) from None
+
+
+class SourceFile:
+    """A file that is read from its beginning to its end.
+
+    Args:
+        source: Path, or a URL that fsspec knows.
+        compression: ``"infer"``, ``"gzip"``, ``"zstd"`` or None.
+        options: For the file system, such as credentials.
+
+    Raises:
+        ValidationError: There is no such file, or it is a folder, or may not be read.
+    """
+
+    def __init__(
+        self, source: str | os.PathLike[str], compression: str | None, options: Mapping[str, Any] | None = None
+    ) -> None:
+        self._url = os.fspath(source)
+        self._options = dict(options or {})
+        self.name = shown_url(self._url)
+        self.compression = compression_of(self.name, compression)
+        self._raw: Any = None
+        self._stream: Any = None
+        self.size = 0
+
+    def open(self, offset: int = 0) -> None:
+        """Open the file at an offset of what it holds uncompressed.
+
+        Raises:
+            ValidationError: There is no such file, or it is a folder, or may not be read.
+            ExecutionError: Its place cannot be reached, or it is shorter than `offset`.
+        """
+        fs, path = _file_system(self._url, self._options)
+        try:
+            fs.invalidate_cache(path)  # it remembers listings for as long as the process lives
+            self.size = fs.size(path) or 0
+            self._raw = fs.open(path, "rb")
+        except FileNotFoundError:
+            raise ValidationError(f"there is no file {self.name}{_beside(self.name)}") from None
+        except (IsADirectoryError, PermissionError) as error:
+            raise ValidationError(f"{self.name} cannot be read: {self._reason(error)}") from None
+        except Exception as error:  # every kind of storage has errors of its own
+            raise ExecutionError(f"{self.name} cannot be opened: {self._reason(error)}") from error
+        self._stream = decompressed(self._raw, self.compression)
+        if offset and self.compression is None:
+            self._raw.seek(offset)
+            return
+        while offset:
+            passed = len(self.read(min(offset, 1 << 20)))
+            if not passed:
+                raise ExecutionError(f"{self.name} is {offset:,} bytes shorter than it was when a run stopped there")
+            offset -= passed
+
+    @property
+    def raw(self) -> Any:
+        """The open file as it is, for those who read it in another order."""
+        return self._raw
+
+    def read(self, size: int) -> bytes:
+        """Return the next bytes, at most `size`; none at the end.
+
+        Raises:
+            ExecutionError: The file is cut off, damaged, or gone.
+        """
+        try:
+            return self._stream.read(size)  # type: ignore[no-any-return]
+        except EOFError:
+            raise ExecutionError(
+                f"{self.name} ends in the middle of its {self.compression} data: the file is cut off, and what follows "
+                "is missing"
+            ) from None
+        except DamagedError as error:
+            raise ExecutionError(f"{self.name} is no whole {self.compression} file: {error}") from error
+        except Exception as error:  # every kind of storage has errors of its own
+            raise ExecutionError(f"{self.name} cannot be read any further: {self._reason(error)}") from error
+
+    def hint(self, beginning: bytes) -> str:
+        """Return why a file that begins so is no text in UTF-8, and what to type; nothing where it may be."""
+        for name, mark in _BEGINNINGS.items():
+            if beginning.startswith(mark) and self.compression is None:
+                return f"it begins as {name} data does: compression={name!r} reads that"
+        if beginning.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return "it begins with the mark of UTF-16: encoding='utf-16' reads that"
+        if b"\0" in beginning:
+            return "it holds NUL characters, as text in UTF-16 does: name the file's encoding with encoding="
+        return ""
+
+    def progress(self) -> tuple[int, int] | None:
+        """Return how many bytes of the file have been read, and how many there are."""
+        with suppress(Exception):
+            return self._raw.tell(), self.size
+        return None
+
+    def close(self) -> None:
+        """Close it."""
+        for stream in (self._stream, self._raw):
+            if stream is not None:
+                with suppress(Exception):
+                    stream.close()
+        self._stream = self._raw = None
+
+    def identity(self) -> dict[str, Any]:
+        """Return what tells this file from another one of the same name."""
+        fs, path = _file_system(self._url, self._options)
+        info = fs.info(path)
+        changed = info.get("mtime") or info.get("LastModified") or info.get("ETag")
+        found = {"file": self.name, "size": info.get("size"), "changed": str(changed)}
+        if self.name != self._url:  # what is not shown may tell two files apart
+            found["url"] = hashlib.sha256(self._url.encode()).hexdigest()[:16]
+        return found
+
+    def _reason(self, error: Exception) -> str:
+        return _reason(error, self._url, self._options)
+
+
+def _beside(name: str) -> str:
+    folder = Path(name).parent
+    if "://" in name or not folder.is_dir():
+        return ""
+    return nearest(Path(name).name, [each.name for each in folder.iterdir()])
+
+
+class Publication:
+    """A file that appears under its name when it is whole, and not before.
+
+    Until then it lies beside its place as ``NAME.partial``, or, where an object store can do that, is kept back by
+    the store. A run that is killed leaves something to go on with on this machine's disks only.
+
+    Args:
+        target: Path, or a URL that fsspec knows.
+        options: For the file system, such as credentials.
+    """
+
+    def __init__(self, target: str | os.PathLike[str], options: Mapping[str, Any] | None = None) -> None:
+        self._url = os.fspath(target)
+        self._options = dict(options or {})
+        self.name = shown_url(self._url)
+        self.is_local = "://" not in self._url or self._url.startswith("file://")
+        self._path = Path(self._url.removeprefix("file://"))
+        self.partial = self._path.with_name(self._path.name + ".partial")
+        self._file: Any = None
+        self._fs: Any = None
+        self._places: tuple[str, str] | None = None  # where the file is, and where it belongs, if it has to be moved
+        self.offset = 0
+        self._flushed = False
+
+    def open(self, offset: int = 0, *, whole: bool = False) -> None:
+        """Begin the file, or go on with the part of it that is `offset` long.
+
+        Args:
+            offset: Length of the part.
+            whole: Whether nothing is missing in it; then a file of that length in its place is the one, published by
+                a run that was killed right behind that.
+
+        Raises:
+            ExecutionError: It cannot be written, another run writes it, or the part is gone.
+        """
+        self.offset = offset
+        self._flushed = False
+        try:
+            if self.is_local and whole and not self.partial.exists():
+                self._check_published(offset)
+            elif self.is_local:
+                self._open_part(offset, "r+b" if offset or whole else "ab")
+            elif offset:
+                raise OSError("what an earlier run wrote there was not kept; start afresh")
+            else:
+                self._open_elsewhere()
+        except (ExecutionError, ValidationError, BackendMissingError):
+            raise
+        except Exception as error:  # every kind of storage has errors of its own
+            raise self._unwritable(error) from error
+
+    def _check_published(self, size: int) -> None:
+        try:
+            found = os.stat(self._path).st_size
+        except FileNotFoundError:
+            raise OSError(2, "an earlier run has finished it, and it is gone; start afresh with --fresh") from None
+        if found != size:
+            raise OSError(2, "what an earlier run has finished was replaced since; start afresh with --fresh")
+        self._file = None
+
+    def _open_part(self, offset: int, mode: str) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        if self._path.is_dir():
+            raise IsADirectoryError(21, "it is a folder")
+        file = open(self.partial, mode, buffering=0)  # noqa: SIM115 - closed by publish, discard
+        try:
+            self._lock(file)
+            size = os.fstat(file.fileno()).st_size
+            if size < offset:
+                raise OSError(5, f"{self.partial.name} is shorter than what was committed")
+            if size > offset:
+                file.truncate(offset)
+            file.seek(offset)
+        except BaseException:
+            file.close()
+            raise
+        self._file = file
+
+    def _open_elsewhere(self) -> None:
+        self._fs, path = _file_system(self._url, self._options)
+        protocols = {self._fs.protocol} if isinstance(self._fs.protocol, str) else set(self._fs.protocol)
+        if protocols & _KEEP_BACK:
+            self._file, self._places = self._fs.open(path, "wb", autocommit=False), None
+            return
+        partial = f"{path}.{uuid4().hex[:8]}.partial"  # nothing there could keep two runs apart
+        with suppress(Exception):
+            self._fs.makedirs(self._fs._parent(path), exist_ok=True)
+        self._file, self._places = self._fs.open(partial, "wb"), (partial, path)
+
+    def _lock(self, file: Any) -> None:
+        """Take the part for this run, and see that it still is the part: another run may just have published it."""
+        with suppress(ImportError):  # Windows has none, and refuses to open it twice
+            fcntl: Any = import_module("fcntl")
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                taken = not os.path.samestat(os.fstat(file.fileno()), os.stat(self.partial))
+            except (BlockingIOError, FileNotFoundError):
+                taken = True
+            if taken:
+                raise ExecutionError(f"another run writes {self.name} now; wait for it, or choose another output")
+
+    def write(self, data: bytes) -> None:
+        """Write behind what was written.
+
+        Raises:
+            ExecutionError: The disk is full, or gone.
+        """
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[self._file.write(view) :]
+        except Exception as error:
+            raise self._unwritable(error) from error
+        self.offset += len(data)
+
+    def flush(self) -> None:
+        """Bring the whole file to where it cannot get lost; nothing is written behind that.
+
+        Raises:
+            ExecutionError: The disk is full, or gone, or the place does not take it.
+        """
+        if self._flushed or self._file is None:
+            return
+        try:
+            if self.is_local:
+                os.fsync(self._file.fileno())
+            else:
+                self._file.close()  # which sends what is left
+        except Exception as error:
+            raise self._unwritable(error) from error
+        self._flushed = True
+
+    def publish(self) -> None:
+        """Put the whole file in its place.
+
+        Raises:
+            ExecutionError: The place does not take it.
+        """
+        if self._file is None:  # it is there
+            return
+        self.flush()
+        try:
+            if not self.is_local:
+                self._move() if self._places else self._file.commit()
+            elif os.name == "nt":  # where an open file cannot be moved
+                self._file.close()
+                self.partial.replace(self._path)
+            else:
+                self.partial.replace(self._path)  # before it is closed, which gives up the lock
+                self._file.close()
+        except Exception as error:
+            raise self._unwritable(error) from error
+        self._file = None
+
+    def _move(self) -> None:
+        assert self._places is not None
+        partial, path = self._places
+        try:
+            self._fs.mv(partial, path)
+        except Exception:
+            if not self._fs.exists(path):
+                raise
+            self._fs.rm(path)  # some do not move a file to where another one is
+            self._fs.mv(partial, path)
+
+    def keep(self) -> None:
+        """Close the part, and leave it where a later run goes on with it."""
+        if self._file is not None and not self.is_local:
+            self.discard()
+        elif self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def discard(self) -> None:
+        """Remove the part."""
+        file, self._file = self._file, None
+        if file is None:
+            return
+        if self.is_local:
+            with suppress(OSError):
+                self.partial.unlink(missing_ok=True)
+            file.close()
+            return
+        if self._places is not None:
+            with suppress(Exception):
+                file.close()
+            with suppress(Exception):
+                self._fs.rm(self._places[0])
+            return
+        with suppress(Exception):
+            file.discard()
+        with suppress(Exception):
+            file.closed = True  # or it would be uploaded once more when Python frees it
+
+    def _unwritable(self, error: Exception) -> ExecutionError:
+        return ExecutionError(f"{self.name} cannot be written: {_reason(error, self._url, self._options)}")

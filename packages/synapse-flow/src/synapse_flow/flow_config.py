@@ -1,0 +1,327 @@
+"""Flows as ``config.yaml`` describes them, below ``flows``; checked without importing the plugin's code."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, ClassVar, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError as PydanticValidationError, model_validator
+
+from synapse_core.config_file import ConfigFile
+from synapse_core.entrypoint import split_entrypoint
+from synapse_core.errors import ActionLoadError, ConfigError, ValidationError, nearest
+from synapse_core.field_paths import merge_findings
+from synapse_flow.adapter_types import ADAPTER_TYPES, AdapterType, adapter_type, place_name, type_by_place
+from synapse_flow.arguments import check_arguments
+from synapse_flow.config_problems import ConfigProblems, Keys
+from synapse_flow.executors.by_name import executor_class
+from synapse_flow.urls import shown_url
+
+__all__ = [
+    "AdapterConfig",
+    "ExecutorConfig",
+    "FlowConfig",
+    "HookConfig",
+    "InputConfig",
+    "OutputConfig",
+    "adapter_problems",
+    "parse_flows",
+]
+
+_SETTING = re.compile(r"\$\{(\w+)\}")
+_PLACES = ("", "source", "target", "url", "database")
+_OF_FLOW = frozenset({"pre_hooks", "post_hooks", "schema_model", "loop"})  # arguments that a flow has keys for, or none
+
+
+class AdapterConfig(BaseModel):
+    """An input or an output; a text stands for its place. Further keys are arguments of its class.
+
+    Attributes:
+        type: Kind of it. Default: by the suffix of its place.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    role: ClassVar[str] = "input"
+
+    type: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"": value} if isinstance(value, str) else value
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of its class, as they were written; the key of a place alone is empty."""
+        return dict(self.model_extra or {})
+
+    @property
+    def place(self) -> str:
+        """Path or URL, as far as that is known without its class."""
+        found = [self.arguments[key] for key in _PLACES if key in self.arguments]
+        return found[0] if found and isinstance(found[0], str) else ""
+
+    def kind(self) -> AdapterType:
+        """Return the kind.
+
+        Raises:
+            ValidationError: Neither `type` nor the place says which one it is.
+        """
+        if self.type is not None:
+            return adapter_type(self.type)
+        found = type_by_place(self.place)
+        if found is None:
+            raise ValidationError(
+                f"{shown_url(self.place) or 'it'} does not say what it is by its suffix; write type: … "
+                f"Types: {', '.join(ADAPTER_TYPES)}"
+            )
+        return found
+
+    def written(self) -> tuple[Any, dict[str, Any], dict[str, str]]:
+        """Return the class, the arguments by the words of the file, and the word for each parameter that has one.
+
+        Raises:
+            ValidationError: It is of no known kind.
+        """
+        kind = self.kind()
+        cls, word = kind.load(self.role), kind.place_word(self.role)
+        given = self.arguments
+        if "" in given:
+            given = {word: given.pop(""), **given}
+        return cls, {**kind.arguments, **given}, {place_name(cls): word}
+
+    def settled(self) -> tuple[Any, dict[str, Any]]:
+        """Return the class and its arguments.
+
+        Raises:
+            ValidationError: It is of no known kind.
+        """
+        cls, given, words = self.written()
+        names = {word: name for name, word in words.items()}
+        return cls, {names.get(word, word): value for word, value in given.items()}
+
+    def at(self, place: str) -> Self:
+        """Return the same at another place: with all arguments, unless the new place's suffix means another kind."""
+        there, here = type_by_place(place), self.kind()
+        if there is not None and there.name != here.name:
+            return type(self).model_validate(place)
+        word = here.place_word(self.role)
+        more = {name: value for name, value in self.arguments.items() if name not in ("", word)}
+        return type(self).model_validate({"type": here.name, word: place, **more})
+
+
+class InputConfig(AdapterConfig):
+    """An input; a relative place is below the plugin's folder."""
+
+    role: ClassVar[str] = "input"
+
+
+class OutputConfig(AdapterConfig):
+    """An output; a relative place is below the current folder."""
+
+    role: ClassVar[str] = "output"
+
+
+class HookConfig(BaseModel):
+    """A hook; a text stands for its entrypoint.
+
+    Attributes:
+        entrypoint: ``package.module:Name`` of a class, or of a hook itself.
+        args: Keyword arguments of the class.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    entrypoint: str
+    args: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"entrypoint": value} if isinstance(value, str) else value
+
+
+class ExecutorConfig(BaseModel):
+    """An executor; a text stands for its type. Further keys are arguments of its class.
+
+    Attributes:
+        type: Its name: ``serial``, ``threads``, ``processes``, ``asyncio``, ``dask``, ``ray``, or that of any
+            engine that is installed.
+    """
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_form(cls, value: Any) -> Any:
+        return {"type": value} if isinstance(value, str) else value
+
+    @property
+    def arguments(self) -> dict[str, Any]:
+        """The arguments of its class."""
+        return dict(self.model_extra or {})
+
+
+class FlowConfig(BaseModel):
+    """One entry below ``flows``.
+
+    Attributes:
+        description: One line for people.
+        model: Entrypoint of the model that records are validated with; none for no validation.
+        input: Where records come from.
+        output: Where valid records go; they are only counted where it is left out.
+        errors: Where failed records go; they are only counted where it is left out.
+        pre_hooks: Hooks before the validation.
+        post_hooks: Hooks after the validation.
+        executor: What it runs on.
+        limit: Records to read, at most.
+        checkpoint: Whether a run that was killed can go on, where its outputs allow that.
+        max_bytes_in_flight: Bytes of input that are read and not yet written, at most, of an input that counts them:
+            CSV, JSON, Parquet, Arrow, DuckDB, and files of errors. Others count records only.
+        max_hook_chunk_size: Entries in one call of a hook, at most.
+    """
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    description: str | None = None
+    model: str | None = None
+    input: InputConfig
+    output: OutputConfig | None = None
+    errors: OutputConfig | None = None
+    pre_hooks: list[HookConfig] = Field(default_factory=list)
+    post_hooks: list[HookConfig] = Field(default_factory=list)
+    executor: ExecutorConfig = Field(default_factory=lambda: ExecutorConfig(type="serial"))
+    limit: int | None = Field(default=None, ge=0)
+    checkpoint: bool = True
+    max_bytes_in_flight: int | None = Field(default=None, gt=0)
+    max_hook_chunk_size: int | None = Field(default=None, gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_means_default(cls, data: Any) -> Any:
+        if not isinstance(data, Mapping):
+            return data
+        return {key: value for key, value in data.items() if value is not None or key not in cls.model_fields}
+
+
+def parse_flows(file: ConfigFile, settings: Mapping[str, Any]) -> dict[str, FlowConfig]:
+    """Validate the flows of a config file.
+
+    Args:
+        file: The plugin's ``config.yaml``.
+        settings: What ``${NAME}`` stands for in inputs, outputs and executors.
+
+    Raises:
+        ConfigError: One error with all problems, each with file, line, key and what is known; or there are no flows.
+    """
+    described = file.data.get("flows")
+    if not isinstance(described, dict) or not described:
+        raise _no_flows(file, described)
+    problems = ConfigProblems(file)
+    flows = {}
+    for name, data in described.items():
+        flow = _parse_flow(name, data, settings, problems)
+        if flow is not None:
+            flows[str(name)] = flow
+    problems.raise_any()
+    return flows
+
+
+def _no_flows(file: ConfigFile, described: Any) -> ConfigError:
+    if described is not None and described != {}:
+        line = file.line_of("flows")
+        return ConfigError(
+            f"{file.path}:{line}: flows: Input should be a mapping of names to flows", path=str(file.path), line=line
+        )
+    hint = nearest("flows", [key for key in file.data if key != "flows"])
+    return ConfigError(
+        f"{file.path}: there are no flows.{hint} Describe one below 'flows', such as\n"
+        "  flows:\n    people:\n      model: people.model:Person\n      input: people.csv\n      output: people.jsonl",
+        path=str(file.path),
+    )
+
+
+def _parse_flow(name: Any, data: Any, settings: Mapping[str, Any], problems: ConfigProblems) -> FlowConfig | None:
+    before = len(problems)
+    keys: Keys = ("flows", name)
+    if isinstance(data, Mapping):
+        data = dict(data)
+        for part in ("input", "output", "errors", "executor"):
+            if part in data:
+                data[part] = _with_settings(data[part], settings, (*keys, part), problems)
+    try:
+        flow = FlowConfig.model_validate(data)
+    except PydanticValidationError as error:
+        for found in merge_findings(error.errors(include_url=False), data):
+            rule = found.rule
+            if found.type in ("model_type", "dict_type", "model_attributes_type"):
+                rule = "Input should be a mapping"
+            elif found.type == "extra_forbidden":
+                known = list(HookConfig.model_fields if len(found.path) > 1 else FlowConfig.model_fields)
+                rule = f"unknown key.{nearest(str(found.path[-1]), known)} Keys: {', '.join(known)}"
+            problems.add((*keys, *found.path), rule)
+        return None
+    for part, adapter in (("input", flow.input), ("output", flow.output), ("errors", flow.errors)):
+        if adapter is not None:
+            for path, rule in adapter_problems(adapter):
+                problems.add((*keys, part, *path), rule)
+    for path, rule in _executor_problems(flow.executor):
+        problems.add((*keys, "executor", *path), rule)
+    for path, rule in _entrypoint_problems(flow):
+        problems.add((*keys, *path), rule)
+    return flow if len(problems) == before else None
+
+
+def _with_settings(value: Any, settings: Mapping[str, Any], keys: Keys, problems: ConfigProblems) -> Any:
+    """Return `value` with each ``${NAME}`` replaced."""
+    if isinstance(value, dict):
+        return {key: _with_settings(item, settings, (*keys, key), problems) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_with_settings(item, settings, (*keys, index), problems) for index, item in enumerate(value)]
+    if not isinstance(value, str):
+        return value
+    for name in dict.fromkeys(_SETTING.findall(value)):
+        if settings.get(name) is None:
+            hint = nearest(name, map(str, settings))
+            problems.add(keys, f"{name} is not set; set it in the environment, or below 'env'" + (hint and f".{hint}"))
+    return _SETTING.sub(lambda found: str(settings.get(found[1], found[0])), value)
+
+
+def adapter_problems(adapter: AdapterConfig) -> Iterator[tuple[Keys, str]]:
+    """Yield what is wrong with a description, and at which of its keys."""
+    try:
+        cls, arguments, words = adapter.written()
+    except ValidationError as error:
+        yield ("type",) if adapter.type is not None else (), str(error)
+        return
+    for problem in check_arguments(cls, arguments, hidden=_OF_FLOW, words=words):
+        if problem.name == "id_generator" and isinstance(arguments.get("id_generator"), str):
+            continue  # an entrypoint
+        if problem.is_missing:
+            yield (), f"{problem.name!r} is missing: {problem.rule}"
+        else:
+            yield (problem.name,), problem.rule
+
+
+def _executor_problems(executor: ExecutorConfig) -> Iterator[tuple[Keys, str]]:
+    try:
+        cls = executor_class(executor.type)
+    except ValidationError as error:
+        yield ("type",) if executor.arguments else (), str(error)
+        return
+    for problem in check_arguments(cls, executor.arguments, hidden=_OF_FLOW):
+        yield (problem.name,), problem.rule
+
+
+def _entrypoint_problems(flow: FlowConfig) -> Iterator[tuple[Keys, str]]:
+    named: list[tuple[Keys, str]] = [] if flow.model is None else [(("model",), flow.model)]
+    for key in ("pre_hooks", "post_hooks"):
+        named += [((key, index), hook.entrypoint) for index, hook in enumerate(getattr(flow, key))]
+    for path, entrypoint in named:
+        try:
+            next(split_entrypoint(entrypoint))
+        except ActionLoadError as error:
+            yield path, str(error)

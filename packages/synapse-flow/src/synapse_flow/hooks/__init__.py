@@ -1,0 +1,1 @@
+"""Hooks: code of the user that sees entries before and after the validation."""

@@ -1,0 +1,384 @@
+"""CSV files: cut into blocks of whole records here, and parsed on workers."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import os
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from typing import Any, ClassVar
+
+from synapse_core.errors import ExecutionError, ValidationError
+from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, Records
+from synapse_flow.columns import duplicates
+from synapse_flow.entries import EntryTypedDict
+from synapse_flow.files import SourceFile
+from synapse_flow.hooks.base import BaseHook
+from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
+from synapse_flow.inputs.blocks import RecordCutter, transcoded
+
+__all__ = ["CSVInputAdapter"]
+
+_LARGEST_FIELD = (1 << 31) - 1
+
+
+@dataclass(frozen=True)
+class _Dialect:
+    delimiter: str = ","
+    quotechar: str | None = '"'
+    escapechar: str | None = None
+    skipinitialspace: bool = False
+
+    def reader(self, lines: Iterable[str], *, strict: bool = False) -> Any:
+        if csv.field_size_limit() < _LARGEST_FIELD:
+            csv.field_size_limit(_LARGEST_FIELD)  # of the process; 128 KiB would end a run at a long field
+        quoting: Any = csv.QUOTE_MINIMAL if self.quotechar else csv.QUOTE_NONE
+        return csv.reader(
+            lines,
+            delimiter=self.delimiter,
+            quotechar=self.quotechar,
+            escapechar=self.escapechar,
+            skipinitialspace=self.skipinitialspace,
+            quoting=quoting,
+            strict=strict,
+        )
+
+    def check(self) -> None:
+        """See that fields can be told apart.
+
+        Raises:
+            ValidationError: A mark is no single character, or means two things.
+        """
+        try:
+            self.reader([])
+        except (TypeError, ValueError) as error:
+            raise ValidationError(f"these options make no CSV dialect: {error}") from None
+        marks = [mark for mark in (self.delimiter, self.quotechar, self.escapechar) if mark]
+        if len({*marks, "\n", "\r"}) < len(marks) + 2 or (self.skipinitialspace and " " in marks):
+            raise ValidationError(
+                f"these options make no CSV dialect: delimiter={self.delimiter!r}, quotechar={self.quotechar!r} and "
+                f"escapechar={self.escapechar!r} have to differ from each other, from line ends, and from a space that "
+                "skipinitialspace= leaves out"
+            )
+
+    def patterns(self, encoding: str) -> tuple[re.Pattern[bytes], re.Pattern[bytes]] | None:
+        """Return what matches lines that are records, with quotes around some fields, and one record of several lines.
+
+        None where that is not so easy. What neither matches, the csv module is asked about.
+        """
+        if not self.quotechar or self.escapechar:
+            return None
+        quote, comma = (re.escape(mark.encode(encoding)) for mark in (self.quotechar, self.delimiter))
+        # A "\r" is a line end where something else follows that can be seen; before a "\n" it is half of one.
+        end = rb"(?:\r?\n|\r(?=[^\n]))"
+        line, lines = (
+            rb"(?:%b(?:[^%b]++|%b%b)*+%b|[^%b%b\r\n]*+)" % (quote, no, quote, quote, quote, quote, comma)
+            for no in (quote + rb"\r\n", quote)
+        )
+        return (
+            re.compile(rb"(?:%b(?:%b%b)*+%b)*+" % (line, comma, line, end)),
+            re.compile(rb"%b(?:%b%b)*+%b" % (lines, comma, lines, end)),
+        )
+
+
+class CSVInputAdapter(BaseInputAdapter):
+    """Reads a CSV file, whose first row names the columns. Values are text; blank lines are left out.
+
+    A row with fewer or more fields than the header fails, and so does one that is not text in `encoding`; the
+    others go on.
+
+    Args:
+        source: Path, or a URL that fsspec knows.
+        delimiter: Between fields.
+        quotechar: Around fields with delimiters, line ends or quotes in them; None for none.
+        escapechar: Before a character that means itself.
+        skipinitialspace: Whether spaces behind a delimiter belong to no field.
+        encoding: Of the file; a byte-order mark is skipped.
+        fieldnames: Names of the columns, where the file has no header.
+        skip_rows: Lines to leave out before the header.
+        compression: ``"infer"`` (by the suffix), ``"gzip"``, ``"zstd"`` or None.
+        storage_options: For the file system, such as credentials.
+        max_record_bytes: The longest record; a quote that is never closed would hold the rest of the file otherwise.
+        id_generator: Makes an id for each record, in order.
+        pre_hooks: Hooks of this input, before the validation.
+        post_hooks: Hooks of this input, after the validation.
+    """
+
+    waits: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        source: str | os.PathLike[str],
+        *,
+        delimiter: str = ",",
+        quotechar: str | None = '"',
+        escapechar: str | None = None,
+        skipinitialspace: bool = False,
+        encoding: str = "utf-8",
+        fieldnames: list[str] | None = None,
+        skip_rows: int = 0,
+        compression: str | None = "infer",
+        storage_options: Mapping[str, Any] | None = None,
+        max_record_bytes: int = 1 << 28,
+        id_generator: Callable[[], Any] | None = None,
+        pre_hooks: Iterable[BaseHook] | None = None,
+        post_hooks: Iterable[BaseHook] | None = None,
+    ) -> None:
+        super().__init__(id_generator=id_generator, pre_hooks=pre_hooks, post_hooks=post_hooks)
+        self._dialect = _Dialect(delimiter, quotechar, escapechar, skipinitialspace)
+        self._fieldnames = list(fieldnames) if fieldnames is not None else None
+        self._names: list[str] = []
+        self._skip_rows = skip_rows
+        self._file = SourceFile(source, compression, storage_options)
+        self._encoding, self._transcodes = transcoded(encoding)
+        self._given_encoding = encoding
+        self._most = max_record_bytes
+        self._cutter: RecordCutter | None = None
+        self._dialect.check()
+        if isinstance(fieldnames, str):
+            raise ValidationError(f"fieldnames is {fieldnames!r}; it has to be a list")
+        if fieldnames is not None:
+            self._check_names(self._fieldnames or [], "fieldnames= names")
+
+    @property
+    def path(self) -> str:
+        """The file's path, or URL."""
+        return self._file.name
+
+    def open(self) -> None:
+        """Open the file, and read the header.
+
+        Raises:
+            ValidationError: There is no such file, or its header names a column twice.
+        """
+        self._file.open()
+        simple, any_record = self._dialect.patterns(self._encoding) or (None, None)
+        self._cutter = RecordCutter(
+            self._file,
+            record_end=self._record_end,
+            specials=[
+                mark.encode(self._encoding) for mark in (self._dialect.quotechar, self._dialect.escapechar) if mark
+            ],
+            simple=simple,
+            record=any_record,
+            most=self._most,
+            hint="a quote that is never closed does that; ",
+            transcode=self._given_encoding if self._transcodes else None,
+        )
+        self._cutter.skip_mark(codecs.BOM_UTF8 if self._encoding == "utf-8" else b"")
+        for _ in range(self._skip_rows):
+            self._cutter.line()
+        names = self._fieldnames
+        while names is None:
+            record = self._cutter.record()
+            if record is None:
+                names = []
+            elif record.strip(b"\r\n"):
+                names = self._header(record)
+        self._names = names
+
+    def _header(self, record: bytes) -> list[str]:
+        try:
+            names: list[str] = next(self._dialect.reader(io.StringIO(record.decode(self._encoding), newline="")))
+        except UnicodeDecodeError as error:
+            byte = error.object[error.start]
+            hint = self._file.hint(record) or "name the file's encoding with encoding="
+            raise ValidationError(
+                f"the header of {self._file.name} is not {self._given_encoding}: byte {byte:#04x} at {error.start}; "
+                f"{hint}"
+            ) from None
+        if b"\0" in record:
+            raise ValidationError(f"the header of {self._file.name} is no text: {self._file.hint(record)}")
+        self._check_names(names, f"the header of {self._file.name} names")
+        return names
+
+    def _check_names(self, names: list[str], who_names: str) -> None:
+        if twice := duplicates(names):
+            raise ValidationError(
+                f"{who_names} {twice} more than once; give the columns names of their own with "
+                "fieldnames=, and leave the header out with skip_rows=1 where there is one"
+            )
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    @property
+    def generator(self) -> Iterator[EntryTypedDict]:
+        """The records, one by one."""
+        position = 0
+        decoder = self.decoder()
+        for block in self.blocks(ChunkSizes(1000, most=1000, fixed=True), Start()):
+            records = decoder.decode(Chunk(0, position, block.count, block.payload, block.line))
+            for index, raw in enumerate(records.raws):
+                yield {"raw_data": raw, "position": position + index}
+            position += block.count
+
+    def columns(self) -> list[str] | None:
+        """Return the names in the header."""
+        return self._names
+
+    def decoder(self) -> Decoder:
+        """Return what parses blocks."""
+        return _CsvDecoder(self._dialect, self._names, self._encoding, self._given_encoding)
+
+    def blocks(self, sizes: ChunkSizes, start: Start) -> Generator[Block]:
+        """Yield blocks of whole records, as bytes."""
+        cutter = self._cutter
+        assert cutter is not None, "open() comes first"
+        if start.cursor is not None:
+            cutter.go_to(*start.cursor)
+        yield from cutter.blocks(sizes)
+
+    def done(self) -> tuple[int, int] | None:
+        """Return how many bytes of the file have been read, and how many there are."""
+        return self._file.progress()
+
+    def identity(self) -> Any:
+        """Return the file's name, size and time of change, and the columns."""
+        return {**self._file.identity(), "columns": self._names}
+
+    def _record_end(self, data: bytes, final: bool) -> tuple[int, int] | None:
+        """Return where the record that `data` begins with ends, and how many lines it has."""
+        text = data.decode(self._encoding, "surrogateescape")
+        if final and not text.endswith(("\n", "\r")):
+            text += "\n"  # behind an escaped line end, the csv module takes nothing else for the end of a row
+        lines = _Lines(text)
+        reader = self._dialect.reader(lines)
+        try:
+            next(reader, None)
+        except csv.Error as error:
+            raise ExecutionError(f"{self._file.name} cannot be parsed: {error}") from error
+        if lines.wanted:
+            if not final:
+                return None
+            raise ExecutionError(
+                f"{self._file.name} ends inside a quoted field: the quote in the record {data[:60]!r}... is never "
+                "closed, so the file is cut off or the quote does not belong there"
+            )
+        return min(len(data), len(lines.taken().encode(self._encoding, "surrogateescape"))), reader.line_num
+
+
+class _Lines:
+    """The lines of a text, how much of it has been taken, and whether more was wanted."""
+
+    def __init__(self, text: str) -> None:
+        self._stream = io.StringIO(text, newline="")
+        self._text = text
+        self._length = 0
+        self.wanted = False
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._stream.readline()
+        if not line:
+            self.wanted = True
+            raise StopIteration
+        self._length += len(line)
+        return line
+
+    def taken(self) -> str:
+        return self._text[: self._length]
+
+
+@dataclass
+class _CsvDecoder:
+    dialect: _Dialect
+    names: list[str]
+    encoding: str
+    given_encoding: str
+
+    def decode(self, chunk: Chunk) -> Records:
+        """Parse a block."""
+        data: bytes = chunk.payload
+        try:
+            text = data.decode(self.encoding)
+            broken = False
+        except UnicodeDecodeError:
+            text = data.decode(self.encoding, "surrogateescape")
+            broken = True
+        rows = list(self.dialect.reader(io.StringIO(text, newline="")))
+        if [] in rows:
+            rows = [row for row in rows if row]
+        try:
+            records = Records(_maker(tuple(self.names))(rows))
+            fits = True
+        except ValueError:  # a row has more or fewer fields
+            records = Records([dict(zip(self.names, row, strict=False)) for row in rows])
+            fits = False
+        if (first := chunk.line) is not None:
+            lines = cache(lambda: self._lines(text, len(rows)))  # asked for where something failed
+            records.line_of = lambda index: first + lines()[index]
+        if not fits:
+            self._find_misfits(rows, records)
+        if broken:
+            self._find_broken(rows, records)
+        return records
+
+    def _find_misfits(self, rows: list[list[str]], records: Records) -> None:
+        width = len(self.names)
+        for index, row in enumerate(rows):
+            if len(row) == width:
+                continue
+            if len(row) > width:
+                records.raws[index][""] = row[width:]
+            missing = f"{', '.join(map(repr, self.names[len(row) :]))} missing" if len(row) < width else "too many"
+            records.problems[index] = [
+                {
+                    "type": "column_count",
+                    "message": f"the row has {len(row)} fields, and the header {width} ({missing})",
+                }
+            ]
+
+    def _find_broken(self, rows: list[list[str]], records: Records) -> None:
+        for index, row in enumerate(rows):
+            for number, field in enumerate(row):
+                if (byte := _escaped(field)) is None:
+                    continue
+                name = self.names[number] if number < len(self.names) else f"field {number + 1}"
+                what = f"{name}: byte {byte:#04x} is not {self.given_encoding}; bytes are shown as \\x.."
+                records.raws[index] = {key: self._legible(value) for key, value in records.raws[index].items()}
+                records.problems.setdefault(index, []).append({"type": "encoding", "message": what})
+                break
+
+    def _legible(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._legible(each) for each in value]
+        return value.encode(self.encoding, "surrogateescape").decode(self.encoding, "backslashreplace")
+
+    def _lines(self, text: str, rows: int) -> Sequence[int]:
+        """Return the line within the block in which each record begins, from 0."""
+        if "\r" not in text and text.count("\n") + (not text.endswith("\n")) == rows:
+            return range(rows)
+        reader = self.dialect.reader(io.StringIO(text, newline=""))
+        begins, line = [], 0
+        for row in reader:
+            if row:
+                begins.append(line)
+            line = reader.line_num
+        return begins
+
+
+@lru_cache(maxsize=16)
+def _maker(names: tuple[str, ...]) -> Callable[[list[list[str]]], list[dict[str, Any]]]:
+    """Return what makes dicts of rows; a display of all its keys is made three times as fast as ``dict(zip(...))``."""
+    values = [f"v{number}" for number in range(len(names))]
+    items = ", ".join(f"{name!r}: {value}" for name, value in zip(names, values, strict=True))
+    code = f"lambda rows: [{{{items}}} for [{', '.join(values)}] in rows]"
+    maker: Callable[[list[list[str]]], list[dict[str, Any]]] = eval(code)  # of names as literals, and nothing else
+    return maker
+
+
+def _escaped(field: str) -> int | None:
+    """Return the first byte in a field that was not text."""
+    try:
+        field.encode()
+    except UnicodeEncodeError as error:
+        return ord(field[error.start]) - 0xDC00
+    return None

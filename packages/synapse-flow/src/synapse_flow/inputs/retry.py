@@ -1,0 +1,136 @@
+"""Records that failed, read from the file of errors of an earlier run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterator, Mapping
+from typing import Any, ClassVar, cast
+
+import pydantic_core
+
+from synapse_core.errors import ExecutionError, ValidationError
+from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, Records
+from synapse_flow.entries import EntryTypedDict, RecordError
+from synapse_flow.files import SourceFile
+from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
+from synapse_flow.inputs.blocks import RecordCutter
+
+__all__ = ["RetryInputAdapter"]
+
+_NOT_OF_READERS = ("HookError", "PackingError")
+
+
+class RetryInputAdapter(BaseInputAdapter):
+    """Reads the JSON lines that `JSONOutputAdapter` wrote of failed records: the same raw data, ids and positions.
+
+    A record that the earlier input could not read (its bytes were no text, its row had another number of fields)
+    fails again for that reason, since its raw data is not what was meant. Correct ``raw_data`` in its line and
+    take ``errors`` out, and it is tried like the others.
+
+    Args:
+        source: Path, or a URL that fsspec knows; may end with ``.gz`` or ``.zst``.
+        storage_options: For the file system, such as credentials.
+    """
+
+    waits: ClassVar[bool] = False
+
+    def __init__(self, source: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None) -> None:
+        super().__init__()
+        self._file = SourceFile(source, "infer", storage_options)
+        self._cutter: RecordCutter | None = None
+
+    @property
+    def path(self) -> str:
+        """The file's path, or URL."""
+        return self._file.name
+
+    def open(self) -> None:
+        """Open the file.
+
+        Raises:
+            ValidationError: There is no such file.
+        """
+        self._file.open()
+        self._cutter = RecordCutter(self._file)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+    @property
+    def generator(self) -> Iterator[EntryTypedDict]:
+        """The records, one by one."""
+        for block in self.blocks(ChunkSizes(1000, most=1000, fixed=True), Start()):
+            records = self.decoder().decode(Chunk(0, 0, block.count, block.payload))
+            for index, raw in enumerate(records.raws):
+                position = block.positions[index] if block.positions is not None else None
+                yield {"raw_data": raw, "position": position}
+
+    def decoder(self) -> Decoder:
+        """Return what tells raw data from what the earlier input could not read."""
+        return _RetryDecoder()
+
+    def blocks(self, sizes: ChunkSizes, start: Start) -> Generator[Block]:
+        """Yield blocks of lines, with the ids and positions that stand in them."""
+        cutter = self._cutter
+        assert cutter is not None, "open() comes first"
+        if start.cursor is not None:
+            cutter.go_to(*start.cursor)
+        for block in cutter.blocks(sizes):
+            rows = [
+                self._row(line, (block.line or 1) + number)
+                for number, line in enumerate(block.payload.splitlines())
+                if line.strip()
+            ]
+            block.count = len(rows)
+            block.payload = [(row["raw_data"], row.get("line"), _unreadable(row.get("errors"))) for row in rows]
+            ids = [row.get("id") for row in rows]
+            block.ids = ids if any(ids) else None
+            block.positions = [row.get("position") for row in rows]
+            yield block
+
+    def done(self) -> tuple[int, int] | None:
+        """Return how many bytes of the file have been read, and how many there are."""
+        return self._file.progress()
+
+    def identity(self) -> Any:
+        """Return the file's name, size and time of change."""
+        return self._file.identity()
+
+    def _row(self, line: bytes, number: int) -> dict[str, Any]:
+        try:
+            row: Any = pydantic_core.from_json(line)
+        except ValueError as error:
+            raise ExecutionError(f"{self.path}, line {number}, is no JSON: {error}") from None
+        if not isinstance(row, dict) or not isinstance(row.get("raw_data"), dict):
+            raise ValidationError(
+                f"{self.path}, line {number}, is no failed record: it has no 'raw_data' with the fields of one. "
+                "Give the file that the errors of a flow were written to, as JSON lines"
+            )
+        position = row.get("position")
+        if position is not None and type(position) is not int:
+            raise ValidationError(
+                f"{self.path}, line {number}: 'position' is {position!r}; it has to be a whole number"
+            )
+        return row
+
+
+def _unreadable(errors: Any) -> list[RecordError]:
+    """Return why the earlier input could not read a record; nothing where it could."""
+    if not isinstance(errors, list):
+        return []
+    found = [error for error in errors if isinstance(error, dict) and "message" in error]
+    return [cast("RecordError", error) for error in found if error.get("type") not in _NOT_OF_READERS]
+
+
+class _RetryDecoder:
+    """Makes records of raw data, lines and reasons."""
+
+    def decode(self, chunk: Chunk) -> Records:
+        """Return the raw data; what could not be read before fails again."""
+        lines = [line for _, line, _ in chunk.payload]
+        return Records(
+            [raw for raw, _, _ in chunk.payload],
+            {index: errors for index, (_, _, errors) in enumerate(chunk.payload) if errors},
+            lines.__getitem__,
+        )

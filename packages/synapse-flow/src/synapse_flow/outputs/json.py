@@ -1,0 +1,124 @@
+"""JSON lines and JSON arrays."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from synapse_core.errors import ValidationError
+from synapse_flow.collecting import Collector, Validator, error_row
+from synapse_flow.entries import EntryTypedDict
+from synapse_flow.hooks.base import BaseHook
+from synapse_flow.json_lines import json_line
+from synapse_flow.outputs.files import FileOutputAdapter
+
+__all__ = ["JSONOutputAdapter"]
+
+
+@dataclass
+class _Lines:
+    """Lines of JSON, with their line ends."""
+
+    envelope: bool
+
+    @property
+    def sees_entries(self) -> bool:
+        return self.envelope
+
+    def of_values(self, values: list[Any], entries: Sequence[EntryTypedDict] | None, validator: Validator) -> bytes:
+        lines = validator.to_json_lines(values)
+        if not self.envelope or entries is None:
+            return lines
+        return b"".join(
+            json_line({key: entry.get(key) for key in ("id", "position", "status", "metadata")})[:-2]
+            + b',"validated_data":'
+            + line
+            + b"}\n"
+            for entry, line in zip(entries, lines.splitlines(), strict=True)
+        )
+
+    def of_failed(self, entries: list[EntryTypedDict]) -> bytes:
+        return b"".join(json_line(error_row(entry)) for entry in entries)
+
+
+@dataclass
+class _Items:
+    """Items of an array, with commas between them."""
+
+    lines: _Lines
+    indent: int | None
+
+    @property
+    def sees_entries(self) -> bool:
+        return self.lines.sees_entries
+
+    def of_values(self, values: list[Any], entries: Sequence[EntryTypedDict] | None, validator: Validator) -> bytes:
+        return self._items(self.lines.of_values(values, entries, validator))
+
+    def of_failed(self, entries: list[EntryTypedDict]) -> bytes:
+        return self._items(self.lines.of_failed(entries))
+
+    def _items(self, lines: bytes) -> bytes:
+        if self.indent is None:
+            return lines[:-1].replace(b"\n", b",\n")
+        texts = (json.dumps(json.loads(line), indent=self.indent, ensure_ascii=False) for line in lines.splitlines())
+        return ",\n".join(texts).encode()
+
+
+class JSONOutputAdapter(FileOutputAdapter):
+    """Writes records as JSON, one to a line, or as one array; with their types as pydantic writes them.
+
+    Failed entries are written with position, line, raw data and errors.
+
+    Args:
+        target: Path, or a URL that fsspec knows.
+        format: ``"jsonl"``, ``"array"``, or ``"auto"``: an array for a name that ends with ``.json``.
+        indent: Spaces, for an array that people read.
+        envelope: Write id, position, status and metadata too, and the record as ``validated_data``.
+        compression: ``"infer"`` (by the suffix), ``"gzip"``, ``"zstd"`` or None.
+        storage_options: For the file system, such as credentials.
+        pre_hooks: Hooks of this output, before the validation.
+        post_hooks: Hooks of this output, after the validation.
+    """
+
+    def __init__(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        format: str = "auto",
+        indent: int | None = None,
+        envelope: bool = False,
+        compression: str | None = "infer",
+        storage_options: Mapping[str, Any] | None = None,
+        pre_hooks: Iterable[BaseHook] | None = None,
+        post_hooks: Iterable[BaseHook] | None = None,
+    ) -> None:
+        super().__init__(
+            target, compression=compression, storage_options=storage_options, pre_hooks=pre_hooks, post_hooks=post_hooks
+        )
+        if format not in ("auto", "jsonl", "array"):
+            raise ValidationError(f"format is {format!r}; it may be 'jsonl', 'array' or 'auto'")
+        bare = self.path.removesuffix(".gz").removesuffix(".zst")
+        self._array = format == "array" or (format == "auto" and bare.endswith(".json"))
+        self._indent = indent
+        self._envelope = envelope
+
+    def lines(self) -> Collector:
+        """Return what makes lines of JSON."""
+        lines = _Lines(self._envelope)
+        return _Items(lines, self._indent) if self._array else lines
+
+    def head(self) -> bytes:
+        """Return what opens an array."""
+        return b"[\n" if self._array else b""
+
+    def between(self) -> bytes:
+        """Return what separates items of an array."""
+        return b",\n" if self._array else b""
+
+    def tail(self) -> bytes:
+        """Return what closes an array."""
+        return b"\n]\n" if self._array else b""
