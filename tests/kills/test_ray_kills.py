@@ -30,7 +30,7 @@ from synapse_testing.waiting import until
 pytestmark = [pytest.mark.ray, pytest.mark.kills, pytest.mark.slow]
 
 HERE = str(Path(__file__).parent)
-SECONDS = 20.0
+SECONDS = 8.0
 PATIENCE = 90.0
 
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from distributed import Client, LocalCluster
+from distributed.core import Status
 
 from synapse_core.errors import BackendError, BackendUnreachableError, ValidationError
 from synapse_core.plugins.registry import registry
@@ -31,7 +32,7 @@ from synapse_testing.waiting import PATIENCE, poll
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[LocalCluster]:
-    """Give a cluster of two worker processes."""
+    """Give a cluster of two worker processes, and new ones where it has lost both for good."""
     options = {
         "n_workers": 2,
         "threads_per_worker": 1,
@@ -39,7 +40,23 @@ def cluster() -> Iterator[LocalCluster]:
         "silence_logs": logging.CRITICAL,
     }
     with LocalCluster(**options) as cluster:  # type: ignore[no-untyped-call]
+        over = threading.Event()
+        supervisor = threading.Thread(target=_supervise, args=(cluster, over))
+        supervisor.start()
         yield cluster
+        over.set()
+        supervisor.join()
+
+
+def _supervise(cluster: Any, over: threading.Event) -> None:
+    """Start workers again where none is left: Dask does not where they were killed while they started."""
+    seconds = 0
+    while not over.wait(1):
+        seconds = 0 if cluster.scheduler_info["workers"] else seconds + 1
+        if seconds >= 10:
+            cluster.scale(0)
+            cluster.scale(2)
+            seconds = 0
 
 
 @pytest.fixture
@@ -285,6 +302,24 @@ def test_a_cluster_of_its_own_ends_with_the_run(tmp_path: Path) -> None:
     script.write_text(textwrap.dedent(code))
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
     assert done.stdout == "0\n", done.stderr
+
+
+def test_a_cluster_of_its_own_that_has_lost_all_workers_gets_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ChunkTasks, "patience", 2.0)
+    started: list[Any] = []
+
+    class Noted(LocalCluster):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)  # type: ignore[no-untyped-call]
+            started.append(self)
+
+    monkeypatch.setattr("synapse_dask.clients.LocalCluster", Noted)
+    results = DaskEngine(max_workers=2).run(numbers_and_pids(), range(200))
+    found = [next(results) for _ in range(10)]
+    for nanny in started[0].workers.values():
+        nanny.status = Status.starting  # as that of one whose worker dies while it starts; Dask leaves it dead
+        _kill(nanny.pid)
+    assert [chunk for chunk, _ in [*found, *results]] == list(range(200))
 
 
 def test_a_script_without_a_guard_is_told_so(tmp_path: Path) -> None:

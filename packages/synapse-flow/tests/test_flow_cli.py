@@ -166,7 +166,12 @@ def fails():
 
 
 @pytest.mark.parametrize(
-    "target", ["pipes.py:pipe", "pipes.py:make", "pipes:pipe", "lib/pipes.py:make", "my-pipes.py:make"]
+    "target",
+    [
+        "pipes.py:make",
+        "pipes:pipe",
+        *(pytest.param(f"{each}:make", marks=pytest.mark.campaign) for each in ("lib/pipes.py", "my-pipes.py")),
+    ],
 )
 def test_a_pipe_in_python_runs_by_module_or_file(here: Path, target: str) -> None:
     write_people(here / "few.csv", 30)
@@ -239,7 +244,7 @@ def test_a_place_that_is_not_enough_is_told_what_is_missing(
     plugin: Path, here: Path, option: str, place: str, said: str
 ) -> None:
     (here / "pipes.py").write_text(PIPE)
-    for target in (str(plugin), "pipes.py:pipe"):
+    for target in (str(plugin), "pipes.py:pipe") if option == "--errors" else (str(plugin),):
         done = synapse("run", target, option, place, cwd=here)
         assert done.returncode == 3
         assert said in done.stderr
@@ -296,7 +301,7 @@ def test_a_killed_run_goes_on_and_writes_what_an_uninterrupted_one_does(
     assert sorted(path.name for path in (here / "out").iterdir()) == ["errors.jsonl", "people.jsonl"]
 
 
-@pytest.mark.parametrize("executor", ["threads", "processes"])
+@pytest.mark.parametrize("executor", [pytest.param("threads", marks=pytest.mark.campaign), "processes"])
 def test_ctrl_c_finishes_what_is_at_work_and_says_how_to_go_on(plugin: Path, here: Path, executor: str) -> None:
     gated(plugin, here, executor)
     with running("run", str(plugin), "--json", cwd=here) as run:
@@ -318,7 +323,7 @@ def test_ctrl_c_finishes_what_is_at_work_and_says_how_to_go_on(plugin: Path, her
     assert (here / "out" / "errors.jsonl").read_text() == errors
 
 
-@pytest.mark.parametrize("executor", ["threads", "processes"])
+@pytest.mark.parametrize("executor", [pytest.param("threads", marks=pytest.mark.campaign), "processes"])
 def test_ctrl_c_twice_does_not_wait_and_leaves_no_process(plugin: Path, here: Path, executor: str) -> None:
     gated(plugin, here, executor)
     with running("run", str(plugin), cwd=here) as run:

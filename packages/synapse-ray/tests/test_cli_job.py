@@ -30,6 +30,7 @@ pytestmark = [pytest.mark.ray, pytest.mark.slow]
 
 MODES = ["task", "job", "ray-job"]
 JOB_MODES = ["job", "ray-job"]
+ONE_IN_CI = ["job", pytest.param("ray-job", marks=pytest.mark.campaign)]
 PATIENCE = 120.0
 
 ACTIONS = """
@@ -331,7 +332,7 @@ def test_a_wrong_address_says_what_to_type(mode: str, address: str, synapse: Any
 # -- Ctrl-C -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("mode", JOB_MODES)
+@pytest.mark.parametrize("mode", ONE_IN_CI)
 def test_ctrl_c_detaches_and_the_job_goes_on(
     mode: str, synapse: Any, shop: Path, tmp_path: Path, unused_job_id: str, ray_cluster: RayCluster
 ) -> None:
@@ -495,7 +496,14 @@ def test_the_result_of_a_failed_job_is_its_error(mode: str, synapse: Any, submit
     assert synapse("job", "status", job_id).stdout == "FAILED\n"
 
 
-@pytest.mark.parametrize("command", [["status"], ["result"], ["cancel"], ["logs"], ["logs", "-f"]])
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["status"],
+        *(pytest.param(each, marks=pytest.mark.campaign) for each in (["result"], ["cancel"], ["logs"])),
+        ["logs", "-f"],
+    ],
+)
 def test_an_unknown_id_says_where_to_look(command: list[str], synapse: Any) -> None:
     done = synapse("job", *command, "nobody-knows-it")
     assert (done.returncode, done.stdout) == (5, "")
@@ -584,7 +592,7 @@ def test_task_starts_a_private_cluster_and_says_so(alone: Any, shop: Path) -> No
     assert json.loads(done.stdout.removeprefix("adding up\n")) == {"sum": 3}
 
 
-@pytest.mark.parametrize("mode", JOB_MODES)
+@pytest.mark.parametrize("mode", ONE_IN_CI)
 def test_jobs_say_how_to_start_a_cluster(mode: str, alone: Any, shop: Path) -> None:
     done = alone("plugin", "run", "add", "--set", "left=2", "--path", str(shop), "--mode", mode)
     assert (done.returncode, done.stdout) == (6, "")

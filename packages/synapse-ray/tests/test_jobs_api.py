@@ -83,6 +83,7 @@ def test_the_asyncio_example_of_the_document(ray_cluster: RayCluster) -> None:
     assert any("epoch_complete" in line for line in lines)
 
 
+@pytest.mark.campaign
 def test_resources_are_asked_for(ray_cluster: RayCluster) -> None:
     executor = RayJobsApiExecutor(
         dashboard_address=ray_cluster.dashboard_url, num_cpus=4, num_gpus=2, memory=16 * 1024 * 1024 * 1024
@@ -177,7 +178,9 @@ def test_params_without_a_form_as_data_are_named(executor: RayJobsApiExecutor) -
         executor.submit(lambda params, ctx: None, {"lock": threading.Lock()})
 
 
-@pytest.mark.parametrize("length", [1_000, 20_000_000, pytest.param(200_000_000, marks=pytest.mark.campaign)])
+@pytest.mark.parametrize(
+    "length", [1_000, *(pytest.param(length, marks=pytest.mark.campaign) for length in (20_000_000, 200_000_000))]
+)
 def test_long_results_come_back(executor: RayJobsApiExecutor, length: int) -> None:
     result = executor.execute(lambda params, ctx: {"blob": b"r" * params["n"], "n": params["n"]}, {"n": length})
     assert len(result["blob"]) == result["n"] == length
@@ -247,6 +250,7 @@ def test_lines_arrive_soon_after_they_were_written(executor: RayJobsApiExecutor)
     assert late[10] < 1.0  # 150 ms on a machine with nothing else to do
 
 
+@pytest.mark.campaign
 def test_output_of_subprocesses_is_in_the_log_in_order(executor: RayJobsApiExecutor) -> None:
     def starts(params: dict[str, Any], ctx: Any) -> None:
         print("one")
@@ -556,6 +560,7 @@ def test_a_token_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch, tmp_p
         server.server_close()
 
 
+@pytest.mark.campaign
 def test_an_action_that_interrupts_itself_says_so(ray_cluster: RayCluster) -> None:
     def interrupts(params: dict[str, Any], ctx: Any) -> None:
         raise KeyboardInterrupt
@@ -565,6 +570,7 @@ def test_an_action_that_interrupts_itself_says_so(ray_cluster: RayCluster) -> No
         executor.get_result(executor.submit(interrupts), PATIENCE)
 
 
+@pytest.mark.campaign
 def test_a_fork_of_the_action_leaves_no_result(executor: RayJobsApiExecutor) -> None:
     assert executor.execute(actions.forks) == [0, 1, 3]
 

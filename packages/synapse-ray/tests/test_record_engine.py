@@ -75,7 +75,7 @@ def numbers_and_pids() -> Any:
     return work
 
 
-@pytest.mark.parametrize("ordered", [True, False])
+@pytest.mark.parametrize("ordered", [True, pytest.param(False, marks=pytest.mark.campaign)])
 def test_workers_that_are_killed_at_random_instants_cost_no_chunk(connected_ray: ModuleType, ordered: bool) -> None:
     seed = random.SystemRandom().randrange(10**9)
     chance = random.Random(seed)

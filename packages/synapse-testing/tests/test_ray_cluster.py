@@ -57,6 +57,7 @@ def test_a_process_of_its_own_finds_the_cluster_in_its_environment(cluster: RayC
     assert (cluster.session_dir / "logs").is_dir()
 
 
+@pytest.mark.campaign
 def test_a_killed_node_is_noticed_and_a_stopped_one_takes_leave(cluster: RayCluster) -> None:
     first, second = cluster.add_node(), cluster.add_node()
     assert {first.node_id, second.node_id} < set(cluster.nodes_alive())

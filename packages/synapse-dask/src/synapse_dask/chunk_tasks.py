@@ -44,20 +44,22 @@ class ChunkTasks:
         client: Of the cluster.
         work: What is applied to chunks, pickled.
         most: Workers that are used; others take the place of those that go. None for all.
+        own_cluster: The cluster, where it was started for this run: one that has lost all workers gets new ones.
 
     Attributes:
-        patience: Seconds of waiting after which it is said that nobody works.
+        patience: Seconds of waiting after which something is done about a cluster without workers, or said.
     """
 
     patience = 10.0
 
-    def __init__(self, client: Client, work: bytes, most: int | None) -> None:
+    def __init__(self, client: Client, work: bytes, most: int | None, own_cluster: Any = None) -> None:
         untyped: Any = client
         self._client = untyped
         self._loop: asyncio.AbstractEventLoop = untyped.loop.asyncio_loop
         self._address = shown(untyped.scheduler.address)
         self._work = work
         self._most = most
+        self._own_cluster = own_cluster
         self._id = uuid.uuid4().hex
         self._cleanup = EndWithClient(self._id, untyped.id)
         self._numbers = itertools.count()
@@ -66,6 +68,7 @@ class ChunkTasks:
         self._begun: asyncio.Future[None] | None = None
         self._errors: list[BaseException] = []
         self._waiting = 0
+        self._is_told = False
         self._heard = time.monotonic()
         self._watch: asyncio.Task[None] | None = None
 
@@ -218,23 +221,31 @@ class ChunkTasks:
             gone.set_result(None)
 
     async def _look(self) -> None:
-        """Replace workers that have gone, where only some are used; say once on stderr where there is none."""
-        is_told = False
+        """Replace workers that have gone, where only some are used; notice where there is none."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
             if self._most is not None:
                 with contextlib.suppress(Exception):  # as below
                     await self._choose(self._most)
-            if is_told or not self._waiting or time.monotonic() - self._heard < self.patience:
+            if not self._waiting or time.monotonic() - self._heard < self.patience:
                 continue
             with contextlib.suppress(Exception):  # whoever waits for a chunk says better what is wrong
                 if not await self._client.nthreads():
-                    sys.stderr.write(
-                        f"still waiting: the Dask scheduler at {self._address} has no worker. Start some with "
-                        f"`dask worker {self._address}`\n"
-                    )
-                    is_told = True  # and whoever comes now is still to be chosen from
+                    self._do_without_workers()
             self._heard = time.monotonic()
+
+    def _do_without_workers(self) -> None:
+        """Start new workers where that is up to this run, or else say once on stderr that there is none."""
+        if self._own_cluster is not None:  # Dask itself starts none again that died while it started
+            count = len(self._own_cluster.worker_spec)
+            self._own_cluster.scale(0)
+            self._own_cluster.scale(count)
+        elif not self._is_told:
+            sys.stderr.write(
+                f"still waiting: the Dask scheduler at {self._address} has no worker. Start some with "
+                f"`dask worker {self._address}`\n"
+            )
+            self._is_told = True
 
     async def _leave(self) -> None:
         if self._begun is None:

@@ -26,8 +26,8 @@ T = TypeVar("T")
 
 
 @contextlib.contextmanager
-def opened(address: str | None, processes: int | None) -> Iterator[Client]:
-    """Give a client; what was made for it ends with the block, and what was found stays.
+def opened(address: str | None, processes: int | None) -> Iterator[tuple[Client, LocalCluster | None]]:
+    """Give a client, and its cluster where that was started for it: that ends with the block, and what was found stays.
 
     Args:
         address: Of a scheduler; None for the current client, or a cluster of this machine's own.
@@ -40,16 +40,16 @@ def opened(address: str | None, processes: int | None) -> Iterator[Client]:
     """
     if address is not None:
         with _closing(_connected(address)) as client:
-            yield client
+            yield client, None
     elif _is_task():
         with worker_client() as client:  # whose thread is given to others meanwhile
-            yield client
+            yield client, None
     elif (found := _current()) is not None:
         _refuse_own_loop(found)
-        yield found
+        yield found, None
     else:
         with _closing(_started(processes or usable_cpus())) as cluster, _closing(_client(cluster)) as client:
-            yield client
+            yield client, cluster
 
 
 @contextlib.contextmanager

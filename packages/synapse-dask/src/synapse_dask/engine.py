@@ -57,8 +57,8 @@ class DaskEngine:
         """
         with closing(chunks) as source:
             packed = cloudpickle.dumps(work)
-            with opened(self._address, self._workers) as client:
-                tasks = ChunkTasks(client, packed, self._workers)
+            with opened(self._address, self._workers) as (client, own_cluster):
+                tasks = ChunkTasks(client, packed, self._workers, own_cluster)
                 try:
                     yield from in_window(tasks.submit, source, limit=self._limit, ordered=ordered)
                 finally:
