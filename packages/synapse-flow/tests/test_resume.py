@@ -131,8 +131,8 @@ def _begun(folder: Path) -> list[int]:
 
 
 def until_gone(pids: list[int]) -> None:
-    """Wait until workers have noticed that nobody wants them any more."""
-    deadline = time.monotonic() + 20
+    """Wait until workers have noticed that nobody wants them any more; an agent of Ray's tells a dead cluster first."""
+    deadline = time.monotonic() + 120
     while alive := [pid for pid in pids if _command(pid)]:
         assert time.monotonic() < deadline, f"still there: {[(pid, _command(pid)) for pid in alive]}"
         time.sleep(0.01)
@@ -146,7 +146,7 @@ def _is_worker(command: str, name: str) -> bool:
 
 def _command(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().decode()
+        return Path(f"/proc/{pid}/cmdline").read_bytes().decode().rstrip("\0")
     except OSError:
         return ""
 
