@@ -206,9 +206,10 @@ def test_a_number_of_workers_is_a_whole_number_from_one_on(engine: Any, wrong: A
             engine(**{name: wrong})
 
 
-def test_threads_work_at_once() -> None:
+@pytest.mark.parametrize("engine", [ThreadEngine(3), AsyncEngine(2, max_workers=3)])
+def test_threads_work_at_once(engine: Any) -> None:
     barrier = threading.Barrier(3, timeout=30)
-    assert sorted(ThreadEngine(3).run(lambda number: number + 0 * barrier.wait(), range(9))) == list(range(9))
+    assert sorted(engine.run(lambda number: number + 0 * barrier.wait(), range(9))) == list(range(9))
 
 
 def test_a_script_without_a_guard_is_told_so(tmp_path: Path) -> None:

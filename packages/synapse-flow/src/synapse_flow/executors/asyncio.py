@@ -18,12 +18,12 @@ class AsyncIOExecutor(BaseExecutor):
 
     Args:
         schema_model: What records are validated with: a pydantic model, or None for nothing.
-        concurrency: Tasks at once. Where a hook waits, a task has one entry.
+        concurrency: Coroutines at once. Where a hook waits, a task has one entry.
         max_workers: Threads for flows without coroutines. Default: `concurrency`.
         use_batch_validation: Of no effect: records are always validated many at a time, with the same outcome.
         loop: A loop to use, which runs in another thread, or does not run. Default: one of the run's own.
         chunksize: Entries in a task, at most. Default: as many as take between 5 and 100 ms.
-        max_inflight: Chunks that are read and not yet written, at most. Default: twice `concurrency`.
+        max_inflight: Chunks that are read and not yet written, at most. Default: twice as many as are worked on.
         ordered: Whether the output keeps the order of the input.
     """
 
@@ -63,7 +63,7 @@ class AsyncIOExecutor(BaseExecutor):
 
     def in_flight(self) -> int:
         """Return how many chunks are taken from the input and not yet written, at most."""
-        return self.max_inflight or 2 * self.concurrency
+        return self.max_inflight or 2 * max(self.concurrency, self.max_workers or 0)
 
     def work(self, **parts: Any) -> ChunkWork:
         """Return the work on chunks: a coroutine where a hook is one."""

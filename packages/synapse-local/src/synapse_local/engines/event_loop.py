@@ -28,9 +28,9 @@ class AsyncEngine:
     by ``async with`` is one for the loop; every thread enters one of its own of the other kind.
 
     Args:
-        concurrency: Tasks at once.
+        concurrency: Coroutines at once.
         max_workers: Threads for work that is no coroutine. Default: `concurrency`.
-        max_inflight: Chunks taken from the source and not yet given back. Default: twice `concurrency`.
+        max_inflight: Chunks taken from the source and not yet given back. Default: twice as many as are worked on.
         loop: A loop to use instead; one that runs in another thread, or one that does not run, which is
             run for as long as the work takes.
     """
@@ -45,7 +45,9 @@ class AsyncEngine:
     ) -> None:
         self._concurrency = positive("concurrency", 10 if concurrency is None else concurrency)
         self._threads = positive("max_workers", self._concurrency if max_workers is None else max_workers)
-        self._limit = positive("max_inflight", 2 * self._concurrency if max_inflight is None else max_inflight)
+        self._limit = positive(
+            "max_inflight", 2 * max(self._concurrency, self._threads) if max_inflight is None else max_inflight
+        )
         self._loop = loop
 
     def run(self, work: Callable[[ChunkT], Any], chunks: Iterable[ChunkT], *, ordered: bool = True) -> Generator[Any]:
@@ -99,12 +101,15 @@ class _Tasks:
         assert task is not None
         self._running.add(task)
         try:
-            async with self._turns:
-                await self._begin()
-                if self._threads is None:
+            await self._begin()
+            if self._threads is None:
+                async with self._turns:
                     return await self._apply(chunk)
-                answer = await asyncio.wrap_future(self._threads.submit(chunk))
-                return await answer if inspect.isawaitable(answer) else answer
+            answer = await asyncio.wrap_future(self._threads.submit(chunk))
+            if not inspect.isawaitable(answer):
+                return answer
+            async with self._turns:
+                return await answer
         finally:
             self._running.discard(task)
 
