@@ -25,7 +25,7 @@ from synapse_flow.actions import FlowAction, FlowParams, run_in
 from synapse_flow.adapter_types import ADAPTER_TYPES
 from synapse_flow.executors.by_name import EXECUTORS, executor_class
 from synapse_flow.executors.registered import EngineExecutor
-from synapse_flow.flow_config import ExecutorConfig, FlowConfig, HookConfig, parse_flows
+from synapse_flow.flow_config import ExecutorConfig, FlowConfig, HookConfig, flow_names, parse_flow
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.inputs.base import BaseAsyncInputAdapter, BaseInputAdapter
 from synapse_flow.outputs.base import BaseAsyncOutputAdapter, BaseOutputAdapter
@@ -175,7 +175,8 @@ def test_described_flows_are_right(block: Any, tmp_path: Path) -> None:
     if "flows" not in document:
         document = {"flows": {"people": document}}
     (tmp_path / "config.yaml").write_text(yaml.safe_dump({"code": "people", **document}))
-    assert parse_flows(read_config_file(tmp_path), {"SHOP_DATABASE": "sqlite://"})
+    file = read_config_file(tmp_path)
+    assert [parse_flow(file, name, {"SHOP_DATABASE": "sqlite://"}) for name in flow_names(file)]
 
 
 # -- the reference ----------------------------------------------------------------------------

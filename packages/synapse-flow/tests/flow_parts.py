@@ -162,6 +162,19 @@ class KillsWorkerOnce(BaseHook):
         return entries
 
 
+class KillsWorkerAt(BaseHook):
+    """Ends its process hard, each time that it sees a record."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = str(at)
+
+    def execute(self, entries, store):
+        if any(entry["raw_data"]["id"] == self.at for entry in entries):
+            os._exit(9)
+        return entries
+
+
 class Loose(BaseModel):
     """Takes nearly everything."""
 

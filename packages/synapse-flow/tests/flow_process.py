@@ -61,7 +61,8 @@ def main(folder: Path, name: str, seconds: float) -> None:
         max_hook_chunk_size=500,
     )
     report = pipe.run()
-    print(report.resumed_at, report.read_count, report.success_count, report.error_count)
+    # Ray, too, prints: of workers that die, say.
+    print("report", report.resumed_at, report.read_count, report.success_count, report.error_count)
 
 
 if __name__ == "__main__":

@@ -113,7 +113,7 @@ def test_a_folder_or_a_missing_file_is_refused(tmp_path):
     with pytest.raises(ValidationError, match="cannot be read: Is a directory"):
         read_all(tmp_path)
     (tmp_path / "people.csv").touch()
-    with pytest.raises(ValidationError, match=r"there is no file .*peple\.csv Did you mean 'people\.csv'\?"):
+    with pytest.raises(ValidationError, match=r"there is no file .*peple\.csv\. Did you mean 'people\.csv'\?"):
         read_all(tmp_path / "peple.csv")
 
 
@@ -131,7 +131,7 @@ def test_a_changed_file_is_not_the_file_of_a_run_that_goes_on(tmp_path):
     with pytest.raises(ExecutionError, match="no space left"):
         pipe(Breaks).run()
     source.write_bytes(TABLE + b"1,1\r\n")
-    with pytest.raises(ConfigError, match="its input changed since"):
+    with pytest.raises(ConfigError, match=r"its input (and outputs )?changed since"):
         pipe(JSONOutputAdapter).run()
 
 
@@ -249,7 +249,7 @@ def test_what_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(ExecutionError, match="folder cannot be written: it is a folder"):
         Publication(tmp_path / "folder").open()
-    with pytest.raises(ExecutionError, match=r"out cannot be written: (Not a directory|File exists)"):
+    with pytest.raises(ExecutionError, match=r"out cannot be written: .*file is a file, and no folder"):
         Publication(tmp_path / "file" / "out").open()
 
 

@@ -143,7 +143,19 @@ def test_one_of_several_flows_has_to_be_named(plugin: Path, here: Path) -> None:
     assert synapse("run", str(plugin), "--flow", "guests", cwd=here).returncode == 0
     assert (here / "guests" / "people.jsonl").exists()
     done = synapse("run", str(plugin), "--flow", "guest", cwd=here)
+    assert done.returncode == 5
     assert "has no flow 'guest'. Did you mean 'guests'? Flows: people, guests" in done.stderr
+
+
+def test_a_mistake_in_another_flow_does_not_block_the_one_that_was_asked_for(plugin: Path, here: Path) -> None:
+    write_plugin(plugin, SECOND + "    modell: x\n    limit: -1\n    executor: thrads\n", rows=20)
+    assert synapse("run", str(plugin), "--flow", "people", cwd=here).returncode == 0
+    for command in ("run", "inspect"):
+        done = synapse(command, str(plugin), "--flow", "guests", cwd=here)
+        assert done.returncode == 2
+        for key in ("modell", "limit", "executor"):
+            assert f"flows.guests.{key}: " in done.stderr
+    assert "flows.people" not in done.stderr
 
 
 PIPE = """
@@ -197,7 +209,7 @@ def test_a_file_whose_name_another_module_has_is_run_all_the_same(here: Path) ->
         ("pipes.py:number", 3, "pipes.py:number is no Pipe: a int"),
         ("pipes.py", 3, "name the pipe in it: pipes.py:pipe"),
         ("pipes.py:pip", 1, "has no 'pip'. Did you mean 'pipe'?"),
-        ("pips.py:pipe", 1, "there is no file pips.py. Did you mean 'pipes.py'?"),
+        ("pips.py:pipe", 5, "there is no file pips.py. Did you mean 'pipes.py'?"),
         ("pipes:fails", 1, "pipes:fails raised RuntimeError: no pipe today"),
         ("nowhere/plugin", 5, "no plugin at nowhere/plugin"),
     ],
@@ -214,10 +226,57 @@ def test_an_input_that_is_not_there_is_an_error_with_a_document(plugin: Path, he
     (plugin / "people.csv").unlink()
     done = synapse("run", str(plugin), "--json", cwd=here)
     document = json.loads(done.stdout)
-    assert done.returncode == 3
+    assert done.returncode == 5
     assert document["status"] == "failed"
     assert "there is no file" in document["error"]["message"]
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--input", "nofile.csv"), ("--input", "nofile.parquet"), ("--input", "no/*.parquet")]
+)
+def test_an_input_that_is_typed_and_not_there_is_not_found(
+    plugin: Path, here: Path, arguments: tuple[str, ...]
+) -> None:
+    (here / "nul.csv").touch()
+    done = synapse("run", str(plugin), *arguments, cwd=here)
+    assert done.returncode == 5
+    if arguments[1] == "nofile.csv":
+        assert done.stderr == f"error: there is no file {here}/nofile.csv. Did you mean 'nul.csv'?\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["--executor", "thrads"], 2, "unknown executor 'thrads'. Did you mean 'threads'?"),
+        (
+            ["--input", "s3://bucket/people.csv"],
+            4,
+            "s3://bucket/people.csv cannot be opened: Unable to locate credentials",
+        ),
+        (
+            ["--output", "s3://bucket/people.csv"],
+            4,
+            "s3://bucket/people.csv cannot be written: Unable to locate credentials",
+        ),
+    ],
+)
+def test_each_kind_of_mistake_has_its_exit_code(
+    plugin: Path, here: Path, arguments: list[str], code: int, said: str
+) -> None:
+    nothing = {"AWS_EC2_METADATA_DISABLED": "true", "AWS_CONFIG_FILE": "none", "AWS_SHARED_CREDENTIALS_FILE": "none"}
+    done = synapse("run", str(plugin), *arguments, cwd=here, **nothing)
+    assert done.returncode == code
+    assert said in done.stderr
+
+
+@pytest.mark.parametrize("target", ["input", "output"])
+def test_a_database_that_does_not_answer_is_unreachable(plugin: Path, here: Path, target: str) -> None:
+    place = "{type: sql, url: 'postgresql+psycopg://me@127.0.0.1:1/x', table: t}"
+    mine = "people.csv" if target == "input" else "out/people.jsonl"
+    write_plugin(plugin, CONFIG.replace(f"{target}: {mine}", f"{target}: {place}"))
+    done = synapse("run", str(plugin), cwd=here)
+    assert (done.returncode, "me@127.0.0.1:1/x cannot be opened: " in done.stderr) == (6, True)
 
 
 def test_an_output_that_fails_midway_is_taken_back_or_kept_to_go_on_with(plugin: Path, here: Path) -> None:
@@ -249,6 +308,48 @@ def test_a_place_that_is_not_enough_is_told_what_is_missing(
         assert done.returncode == 3
         assert said in done.stderr
         assert "hunter22" not in done.stderr
+
+
+@pytest.mark.parametrize("option", ["--output", "--errors"])
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("x.pdf", "x.pdf does not say what it is by its suffix .pdf; known ones: .csv, .tsv, .tab, .json, .jsonl,"),
+        ("x.pdf.gz", "by its suffix .pdf; known ones: "),
+        (
+            "-",
+            "'-' is no place for records: standard output has the report. Name a file, such as people.jsonl, or a pipe",
+        ),
+        ("/dev/stdout", "'/dev/stdout' is no place for records"),
+    ],
+)
+def test_a_place_that_means_no_kind_of_file_is_refused(
+    plugin: Path, here: Path, option: str, place: str, said: str
+) -> None:
+    (here / "pipes.py").write_text(PIPE)
+    for target in (str(plugin), "pipes.py:pipe"):
+        done = synapse("run", target, option, place, cwd=here)
+        assert (done.returncode, said in done.stderr) == (3, True), done.stderr
+    assert {path.name for path in here.iterdir()} <= {"pipes.py", "__pycache__"}
+
+
+def test_a_place_without_a_suffix_or_with_that_of_the_flow_is_of_the_flows_kind(plugin: Path, here: Path) -> None:
+    write_plugin(plugin, CONFIG.replace("out/people.jsonl", "{type: csv, target: people.dat}"), rows=20)
+    for place in ("people", "other.dat"):
+        assert synapse("run", str(plugin), "--output", place, cwd=here).returncode == 0
+        assert (here / place).read_text().startswith("id,name,age\n0,name 0,0\n")
+
+
+def test_a_run_without_one_valid_record_says_why(plugin: Path, here: Path) -> None:
+    write_plugin(plugin, CONFIG + "    pre_hooks: [shop.hooks:Upper]\n")
+    (plugin / "people.csv").write_text("no,name,alter\n1,a,2\n2,b,3\n")
+    for more in ([], ["--json"]):
+        done = synapse("run", str(plugin), *more, cwd=here)
+        assert (done.returncode, done.stderr) == (
+            0, "note: no record was valid; fields that no column has: id, age; columns that no field takes: no, alter\n",
+        )  # fmt: skip
+    (plugin / "people.csv").write_text("id,name,age\n1,a,x\n")
+    assert synapse("run", str(plugin), cwd=here).stderr == "note: no record was valid\n"
 
 
 def test_a_damaged_checkpoint_is_told_once(plugin: Path, here: Path) -> None:
@@ -337,6 +438,53 @@ def test_ctrl_c_twice_does_not_wait_and_leaves_no_process(plugin: Path, here: Pa
         wait_until_gone(run.process.pid)
     (here / "go").touch()
     assert "going on at record" in synapse("run", str(plugin), cwd=here).stderr
+
+
+def test_sigterm_finishes_what_is_at_work_and_says_how_to_go_on(plugin: Path, here: Path) -> None:
+    gated(plugin, here, "processes")
+    with running("run", str(plugin), "--json", cwd=here) as run:
+        wait_for(here / "reached", run.process)
+        wait_for(here / "out" / "people.jsonl.checkpoint", run.process)
+        run.process.terminate()
+        run.said("stopping; SIGTERM once more does not wait")
+        (here / "go").touch()
+        code, out, err = run.end()
+    assert (code, "Traceback" in err) == (143, False), err
+    found = re.search(r"the same command goes on at record (\d+) \(out/people.jsonl.checkpoint\); --fresh starts", err)
+    assert found, err
+    assert json.loads(out)["status"] == "cancelled"
+    assert f"going on at record {found[1]} " in synapse("run", str(plugin), cwd=here).stderr
+
+
+def test_sigterm_twice_does_not_wait_and_leaves_no_process(plugin: Path, here: Path) -> None:
+    gated(plugin, here, "processes")
+    with running("run", str(plugin), "--json", cwd=here) as run:
+        wait_for(here / "reached", run.process)
+        wait_for(here / "out" / "people.jsonl.checkpoint", run.process)
+        run.process.terminate()
+        run.said("stopping")
+        run.process.terminate()
+        code, out, err = run.end()
+        assert (code, "Traceback" in err) == (143, False), err
+        assert json.loads(out)["status"] == "cancelled"
+        wait_until_gone(run.process.pid)
+
+
+def test_a_second_run_beside_one_that_goes_on_says_so_and_nothing_else(plugin: Path, here: Path) -> None:
+    gated(plugin, here, "threads")
+    with running("run", str(plugin), cwd=here) as run:
+        wait_for(here / "reached", run.process)
+        wait_for(here / "out" / "people.jsonl.checkpoint", run.process)
+        second = synapse("run", str(plugin), "--json", cwd=here)
+        (here / "go").touch()
+        assert run.end()[0] == 0
+    assert (second.returncode, second.stderr) == (
+        1, "error: another run writes out/people.jsonl now; wait for it, or choose another output\n",
+    )  # fmt: skip
+    document = json.loads(second.stdout)
+    assert (document["status"], document["read_count"], document["success_count"]) == ("failed", 0, 0)
+    assert document["resumed_at"] is None
+    assert len(json_lines(here / "out" / "people.jsonl")) == 900
 
 
 def test_fresh_forgets_an_unfinished_run(plugin: Path, here: Path) -> None:

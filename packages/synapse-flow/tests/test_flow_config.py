@@ -155,6 +155,14 @@ def test_a_setting_that_is_not_set_is_said_with_its_key(tmp_path: Path) -> None:
     ]
 
 
+def test_a_setting_that_another_flow_needs_is_not_needed(tmp_path: Path) -> None:
+    config = CONFIG + "  others:\n    input: ${xyz}/people.csv\n    limit: many\n"
+    assert loaded(tmp_path, config, name="people").name == "people"
+    with pytest.raises(ConfigError) as refused:
+        loaded(tmp_path, config, name="others")
+    assert [each in str(refused.value) for each in ("xyz is not set", "flows.others.limit")] == [True, True]
+
+
 # -- what is wrong ----------------------------------------------------------------------------
 
 
@@ -188,6 +196,27 @@ def test_all_problems_are_said_at_once_with_line_key_and_what_is_known(tmp_path:
     assert [line.split(":")[1] for line in said] == ["7", "8", "9", "10", "11"]
 
 
+def test_what_a_part_says_is_checked_where_others_have_the_wrong_shape(tmp_path: Path) -> None:
+    said = problems(
+        tmp_path,
+        """\
+    modell: x.y:Z
+    model: nothing
+    input: {type: jsnl, source: people.csv}
+    output: 3
+    errors: {target: 7}
+    pre_hooks:
+      - entrypoint: nothing
+      - {arg: 3, entrypoint: 7}
+    executor: {type: thrads, max_workers: 0}
+""",
+    )
+    assert [line.split(": ")[1].removeprefix("flows.people.") for line in said] == [
+        "modell", "model", "input.type", "output", "errors.target", "pre_hooks.0", "pre_hooks.1.entrypoint",
+        "pre_hooks.1.arg", "executor.type",
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     ("flow", "said"),
     [
@@ -204,6 +233,14 @@ def test_all_problems_are_said_at_once_with_line_key_and_what_is_known(tmp_path:
         ("    input: people.csv\n    pre_hooks: [{entrypoint: shop.hooks:Add, arg: {}}]\n",
          "flows.people.pre_hooks.0.arg: unknown key. Did you mean 'args'? Keys: entrypoint, args"),
         ("    3\n", "flows.people: Input should be a mapping (found: 3)"),
+        ("    input: 3\n", "flows.people.input: Input should be a text or a mapping (found: 3)"),
+        ("    input: people.csv\n    post_hooks: [shop.hooks:Upper, 3]\n",
+         "flows.people.post_hooks.1: Input should be a text or a mapping (found: 3)"),
+        ("    input: people.csv\n    errors: {target: 7}\n", "flows.people.errors.target: Input should be a text (found: 7)"),
+        ("    input: people.csv\n    executor: {type: processes, max_workers: 0}\n",
+         "config.yaml:5: flows.people.executor.max_workers: it has to be a whole number from 1 on (found: 0)"),
+        ("    input: people.csv\n    executor: {type: asyncio, concurrency: -1}\n", "flows.people.executor.concurrency: it has"),
+        ("    input: people.csv\n    executor: {type: processes, compression: lz5}\n", "config.yaml:5: flows.people.executor"),
     ],
 )  # fmt: skip
 def test_each_mistake_is_told_in_a_line(tmp_path: Path, flow: str, said: str) -> None:

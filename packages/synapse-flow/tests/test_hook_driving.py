@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import threading
 
 import pytest
@@ -113,7 +114,8 @@ def test_a_timeout_of_the_hooks_own_is_told_from_the_drivers(name, text):
             raise TimeoutError(text)
 
     _, _, bad = run(1, EXECUTORS[name](), GivesUp())
-    assert message_of(bad[0]) == f"GivesUp: {text or 'TimeoutError'}"
+    told = f"TimeoutError: {text}" if text else "TimeoutError"
+    assert re.fullmatch(rf"GivesUp: {told} \(test_hook_driving\.py:\d+\)", message_of(bad[0]))
 
 
 @pytest.mark.parametrize("beside", [[], [Awaits()]], ids=["alone", "beside a coroutine"])

@@ -256,7 +256,7 @@ def test_what_cannot_be_meant_is_refused_with_what_to_do(tmp_path, data, options
 
 def test_a_missing_file_is_named_with_the_one_beside_it(tmp_path):
     path = written(tmp_path, b"{}")
-    with pytest.raises(ValidationError, match=r"there is no file .*record\.json Did you mean 'records\.json'"):
+    with pytest.raises(ValidationError, match=r"there is no file .*record\.json\. Did you mean 'records\.json'"):
         run(path.with_name("record.json"))
 
 

@@ -66,6 +66,25 @@ def test_elsewhere_than_on_a_terminal_there_is_a_line_every_ten_seconds(clock: A
     assert all("people: 25%" in each and "\x1b" not in each for each in lines)
 
 
+def test_what_has_to_start_is_said_until_the_first_records_are_done(clock: Any, terminal: Terminal) -> None:
+    for stream in (io.StringIO(), terminal):
+        report = FlowReport()
+        report._start(lambda: (1, 4))
+        with LiveLine("people", stream, starts="ray") as line:
+            for second in range(25):
+                clock[0] += 1
+                if second > 20:
+                    count(report)
+                line.show(report)
+        said = stream.getvalue()
+        assert "people: starting ray; no record is done yet" in said
+        assert " 0 records" not in said
+        assert "400 records, " in said
+    report = FlowReport()
+    report._continue_from({"success_count": 1190, "read_count": 1190})
+    assert "starting ray" in progress_text("people", report, "ray")
+
+
 def test_on_a_terminal_it_is_redrawn_where_something_has_changed_and_is_never_too_wide(
     clock: Any, terminal: Terminal
 ) -> None:

@@ -19,7 +19,7 @@ import zstandard
 from flow_parts import FailsOn, Person, people
 from moto.server import ThreadedMotoServer
 
-from synapse_core.errors import ExecutionError, ValidationError
+from synapse_core.errors import BackendUnreachableError, ExecutionError, ValidationError
 from synapse_flow import (
     BaseHook,
     CSVInputAdapter,
@@ -260,10 +260,10 @@ def test_a_missing_object_or_bucket_is_named(store, options):
 def test_a_store_that_nobody_answers_at_is_named_without_its_secrets(options):
     address = f"http://127.0.0.1:{unused_port()}"
     more = {**options, "client_kwargs": {"endpoint_url": address}, "config_kwargs": {"retries": {"max_attempts": 0}}}
-    with pytest.raises(ExecutionError, match=r"s3://bucket/in\.csv cannot be opened: ") as reading:
+    with pytest.raises(BackendUnreachableError, match=r"s3://bucket/in\.csv cannot be opened: ") as reading:
         Pipe(CSVInputAdapter("s3://bucket/in.csv", storage_options=more), SyncFifoExecutor()).run()
     output = JSONOutputAdapter("s3://bucket/out.jsonl", storage_options=more)
-    with pytest.raises(ExecutionError, match=r"s3://bucket/out\.jsonl cannot be written: ") as writing:
+    with pytest.raises(BackendUnreachableError, match=r"s3://bucket/out\.jsonl cannot be written: ") as writing:
         Pipe(IterableInputAdapter(people(3)), SyncFifoExecutor(), output).run()
     assert SECRET not in f"{reading.value} {writing.value}"
 

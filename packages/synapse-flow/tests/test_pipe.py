@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 import json
 import queue
 import sqlite3
@@ -8,6 +9,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import flow_parts
 import pytest
 from flow_parts import (
     Adds,
@@ -58,6 +60,9 @@ EXECUTORS = {
     "processes": lambda model=Person: MultiProcessingExecutor(model, max_workers=2, chunksize=50),
     "processes, lz4": lambda model=Person: MultiProcessingExecutor(model, max_workers=2, compression="lz4"),
 }
+RAISES = next(
+    number for number, line in enumerate(inspect.getsource(flow_parts).splitlines(), 1) if "raise ValueError" in line
+)
 HERE = ["in order", "threads", "asyncio"]
 
 
@@ -182,7 +187,7 @@ def test_a_hook_may_make_the_column(tmp_path):
 def test_a_failing_hook_fails_only_the_entry_that_made_it_fail(name):
     report, good, bad = run(people(200, bad_every=1000), EXECUTORS[name](), pre=[FailsOn(3, 77)], post=[Adds()])
     assert ids(bad) == [3, 77]
-    assert bad[0]["errors"] == [{"type": "HookError", "message": "FailsOn: no 3"}]
+    assert bad[0]["errors"] == [{"type": "HookError", "message": f"FailsOn: ValueError: no 3 (flow_parts.py:{RAISES})"}]
     assert all(entry["status"] == EntryStatus.FAILED and entry["validated_data"] is None for entry in bad)
     assert ids(good) == [i for i in range(200) if i not in (3, 77)]
     assert {entry["metadata"]["seen"] for entry in good} == {1}  # what the failed call did is undone
@@ -250,6 +255,11 @@ def test_a_hook_that_returns_none_keeps_all(name):
     [
         ("text", "Returns: execute returned a str; return a list of entries, or None to keep all"),
         ([1], "Returns: execute returned a list with a int in it; entries are dicts"),
+        (
+            [{"id": 1, "name": "a"}],
+            "Returns: execute returned a dict with the keys 'id', 'name', and an entry needs 'raw_data' with the record "
+            "in it. Change the entries that were given and return those, or return {'raw_data': {...}} for a new record",
+        ),
     ],
 )
 def test_what_is_no_list_of_entries_fails_the_entries(value, message):

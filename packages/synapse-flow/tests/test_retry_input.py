@@ -13,6 +13,7 @@ from flow_parts import Person, Upper, people
 from synapse_core import ExecutionError, ValidationError
 from synapse_flow import (
     BaseInputAdapter,
+    CSVInputAdapter,
     JSONOutputAdapter,
     MemoryOutputAdapter,
     MultiProcessingExecutor,
@@ -134,3 +135,72 @@ def test_a_line_that_is_none_is_told_with_its_number(tmp_path: Path, line: str, 
     with pytest.raises(error) as told:
         Pipe(RetryInputAdapter(file), SyncFifoExecutor()).run()
     assert said in str(told.value)
+
+
+# -- what an input could not read --------------------------------------------------------------
+
+TOO_MANY = {"type": "column_count", "message": "the row has 4 fields, and the header 3 (too many)"}
+TOO_FEW = {"type": "column_count", "message": "the row has 1 fields, and the header 3 ('name', 'it\\'s' missing)"}
+NO_TEXT = {"type": "encoding", "message": "name: byte 0xe9 is not utf-8; bytes are shown as \\x.."}
+NO_TEXT_IN_LINE = {"type": "encoding", "message": "byte 0xe9 at 9 of the line is not utf-8; such bytes are shown as"}
+NO_JSON = {"type": "json_invalid", "message": "the line is no JSON: EOF at column 9"}
+NO_OBJECT = {"type": "json_type", "message": "the line holds a list; a record is an object"}
+
+
+@pytest.mark.parametrize(
+    ("errors", "raw", "expected"),
+    [
+        ([NO_TEXT], {"name": "Andr\\xe9"}, ["encoding"]),
+        ([NO_TEXT], {"name": "André", "": ["\\xfc"]}, ["encoding"]),
+        ([NO_TEXT], {"name": "André"}, {"name": "André"}),
+        ([NO_TEXT], {"name": "C:\\x1"}, {"name": "C:\\x1"}),
+        ([TOO_MANY], {"name": "c", "": ["5"]}, ["column_count"]),
+        ([TOO_MANY], {"name": "c"}, {"name": "c"}),
+        ([TOO_FEW], {"id": "1"}, ["column_count"]),
+        ([TOO_FEW], {"id": "1", "name": "c"}, ["column_count"]),
+        ([TOO_FEW], {"id": "1", "name": "c", "it's": "d"}, {"id": "1", "name": "c", "it's": "d"}),
+        ([TOO_MANY, NO_TEXT], {"name": "\\xe9", "": ["5"]}, ["column_count", "encoding"]),
+        ([TOO_MANY, NO_TEXT], {"name": "\\xe9"}, ["encoding"]),
+        ([NO_TEXT_IN_LINE], {"value": '{"a": "\\xe9"}'}, ["encoding"]),
+        ([NO_TEXT_IN_LINE], {"value": '{"a": "é"}'}, {"a": "é"}),
+        ([NO_TEXT_IN_LINE], {"value": "é"}, ["encoding"]),
+        ([NO_JSON], {"value": '{"a": 1'}, ["json_invalid"]),
+        ([NO_JSON], {"value": '{"a": 1}'}, {"a": 1}),
+        ([NO_JSON], {"a": 1}, {"a": 1}),
+        ([NO_OBJECT], {"value": [1]}, ["json_type"]),
+        ([NO_OBJECT], {"value": {"a": 1}}, {"a": 1}),
+        ([{"type": "own", "message": "no idea"}], {"a": 1}, ["own"]),
+        ([{"type": "HookError", "message": "A: no"}], {"a": "\\xe9"}, {"a": "\\xe9"}),
+    ],
+)
+def test_what_could_not_be_read_fails_again_while_its_raw_data_shows_why(
+    errors: Any, raw: Any, expected: Any, tmp_path: Path
+) -> None:
+    file = tmp_path / "errors.jsonl"
+    file.write_text(json.dumps({"position": 4000, "line": 4002, "raw_data": raw, "errors": errors}) + "\n")
+    good, bad = MemoryOutputAdapter(), MemoryOutputAdapter()
+    Pipe(RetryInputAdapter(file), SyncFifoExecutor(), good, bad).run()
+    (entry,) = good.results + bad.results
+    assert entry["position"] == 4000
+    if isinstance(expected, dict):
+        assert good.results
+        assert entry["raw_data"] == expected
+    else:
+        assert [error["type"] for error in entry["errors"]] == expected
+        assert (entry["raw_data"], entry["line"]) == (raw, 4002)
+
+
+def test_what_the_inputs_write_of_what_they_cannot_read_fails_again_until_it_is_mended(tmp_path: Path) -> None:
+    errors, again = tmp_path / "errors.jsonl", tmp_path / "again.jsonl"
+    (tmp_path / "in.csv").write_bytes(b"id,name,age\n1,Andr\xe9,3\n2,c,4,5\n3,d\n4,e,5\n")
+    Pipe(CSVInputAdapter(tmp_path / "in.csv"), SyncFifoExecutor(Person), None, JSONOutputAdapter(errors)).run()
+    Pipe(RetryInputAdapter(errors), SyncFifoExecutor(Person), None, JSONOutputAdapter(again)).run()
+    assert errors.read_bytes() == again.read_bytes()
+    rows = [json.loads(line) for line in errors.read_text().splitlines()]
+    rows[0]["raw_data"]["name"] = "André"
+    del rows[1]["raw_data"][""]
+    rows[2]["raw_data"]["age"] = "7"
+    errors.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    good = MemoryOutputAdapter()
+    Pipe(RetryInputAdapter(errors), SyncFifoExecutor(Person), good).run()
+    assert [(entry["position"], entry["validated_data"]["id"]) for entry in good.results] == [(0, 1), (1, 2), (2, 3)]

@@ -16,7 +16,14 @@ import sqlalchemy as sa
 from flow_parts import Adds, Person, people
 from pydantic import AwareDatetime, BaseModel, Field, NaiveDatetime
 
-from synapse_core.errors import BackendMissingError, ConfigError, ExecutionError, ValidationError
+from synapse_core.errors import (
+    AuthenticationError,
+    BackendMissingError,
+    BackendUnreachableError,
+    ConfigError,
+    ExecutionError,
+    ValidationError,
+)
 from synapse_flow import (
     BaseInputAdapter,
     CSVInputAdapter,
@@ -407,7 +414,7 @@ def test_no_message_shows_a_password(postgres_url, adapter):  # noqa: F811 - the
         f"postgresql+nodriver://synapse:{secret}@127.0.0.1/x",
         postgres_url,
     ):
-        with pytest.raises((ValidationError, ExecutionError)) as caught:
+        with pytest.raises((ValidationError, ExecutionError, AuthenticationError, BackendUnreachableError)) as caught:
             run(target)
         for text in texts(caught.value):
             assert secret not in text
@@ -424,7 +431,7 @@ def test_what_is_no_database_is_refused(target):
 
 
 def test_a_server_that_does_not_answer_is_named():
-    with pytest.raises(ExecutionError, match=r"postgresql\+psycopg://me@127.0.0.1:1/x cannot be opened: "):
+    with pytest.raises(BackendUnreachableError, match=r"postgresql\+psycopg://me@127.0.0.1:1/x cannot be opened: "):
         read("postgresql+psycopg://me@127.0.0.1:1/x", table="t")
 
 

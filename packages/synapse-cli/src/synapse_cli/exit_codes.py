@@ -35,6 +35,7 @@ class ExitCode(IntEnum):
     BACKEND_UNREACHABLE = 6
     TIMEOUT = 7
     INTERRUPTED = 130
+    TERMINATED = 143
 
 
 # The first class that fits decides, so subclasses stand before their bases.
@@ -56,4 +57,6 @@ _CODES: tuple[tuple[type[PluginError], ExitCode], ...] = (
 
 def exit_code_of(error: PluginError) -> ExitCode:
     """Return the exit code for an error; ``ACTION_FAILED`` for what is not listed."""
+    if isinstance(error, ValidationError) and isinstance(error, LookupError):  # of a name that nothing has
+        return ExitCode.NOT_FOUND
     return next((code for kind, code in _CODES if isinstance(error, kind)), ExitCode.ACTION_FAILED)

@@ -12,7 +12,7 @@ from typing import Any
 
 from synapse_core.errors import ValidationError, nearest
 
-__all__ = ["ADAPTER_TYPES", "AdapterType", "adapter_type", "place_name", "type_by_place"]
+__all__ = ["ADAPTER_TYPES", "SUFFIXES", "AdapterType", "adapter_type", "file_suffix", "place_name", "type_by_place"]
 
 _PACKAGE = __name__.rpartition(".")[0]
 _COMPRESSED = (".gz", ".zst")
@@ -97,6 +97,9 @@ ADAPTER_TYPES = {
 _ALIASES = {"ndjson": "jsonl", "jsonlines": "jsonl", "excel": "xlsx", "feather": "arrow", "ipc": "arrow"}
 _BY_SUFFIX = {suffix: kind for kind in ADAPTER_TYPES.values() for suffix in kind.suffixes}
 
+SUFFIXES = tuple(_BY_SUFFIX)
+"""All suffixes that say what a file is."""
+
 
 def adapter_type(name: str) -> AdapterType:
     """Return a kind by its name.
@@ -117,11 +120,16 @@ def type_by_place(place: str) -> AdapterType | None:
     """Return the kind that a place means by its suffix, or by being a database's URL; None where it says nothing."""
     if _DATABASE.match(place):
         return ADAPTER_TYPES["sql"]
+    return _BY_SUFFIX.get(file_suffix(place))
+
+
+def file_suffix(place: str) -> str:
+    """Return a place's suffix, in small letters and without that of a compression; empty where it has none."""
     path = PurePosixPath(place.replace("\\", "/").partition("?")[0] if "://" in place else place.replace("\\", "/"))
     suffix = path.suffix.lower()
     if suffix in _COMPRESSED:
         suffix = path.with_suffix("").suffix.lower()
-    return _BY_SUFFIX.get(suffix)
+    return suffix
 
 
 def place_name(cls: Any) -> str:

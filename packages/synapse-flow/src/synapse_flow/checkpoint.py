@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from synapse_core.errors import ConfigError, ExecutionError
+from synapse_core.safe_text import shorten
+from synapse_flow.report import FlowReport
 
 __all__ = ["Checkpoint", "Commit"]
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +28,7 @@ class Commit:
         output: State of the output.
         errors: State of the output of errors.
         counts: The report's numbers.
-        identity: Of the flow: its input, its model, its hooks.
+        identity: Of the flow: its input, its model, its hooks, its outputs.
         ids: How many ids the input's generator has made up to there.
         publishing: Whether everything is written, and all that is left is to publish it.
     """
@@ -43,6 +46,10 @@ class Commit:
 
 class Checkpoint:
     """A file that holds the last commit of a run that has not ended.
+
+    A run goes on there only where its flow is the same one: the input, the model's schema, the hooks and what they are
+    made with, the outputs. Of those it holds names and digests. The code of hooks and validators is not compared, so
+    a hook may be mended in between.
 
     It is replaced as a whole, so a process that is killed leaves the last one or the one before it.
     The death of processes loses nothing; the loss of power may, since nothing waits for the disk.
@@ -65,14 +72,19 @@ class Checkpoint:
             data = json.loads(self.path.read_bytes())
         except FileNotFoundError:
             return None
-        except ValueError as error:
-            raise ConfigError(f"{self.path} is no checkpoint: {error}. Remove it to start afresh") from None
-        if not isinstance(data, dict) or data.get("version") != _VERSION:
+        except (ValueError, RecursionError) as error:
+            raise self.damaged(str(error)) from None
+        if not isinstance(data, dict):
+            raise self.damaged("it holds no object")
+        if data.get("version") != _VERSION:
             raise ConfigError(f"{self.path} is no checkpoint of this version. Remove it to start afresh")
-        try:
-            return Commit(**data)
-        except TypeError:
-            raise ConfigError(f"{self.path} is no checkpoint of this version. Remove it to start afresh") from None
+        if wrong := list(_wrong(data)):
+            raise self.damaged("; ".join(wrong))
+        return Commit(**data)
+
+    def damaged(self, why: str) -> ConfigError:
+        """Return the error that says that the file holds no checkpoint."""
+        return ConfigError(f"{self.path} is no checkpoint: {why}. Remove it to start afresh")
 
     def save(self, commit: Commit) -> None:
         """Replace the last commit.
@@ -97,3 +109,41 @@ class Checkpoint:
         """Forget it: the run has ended, and its outputs are in their places."""
         self._next.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
+
+
+def _wrong(data: dict[str, Any]) -> Iterator[str]:
+    """Yield what keeps data from being a commit."""
+    names = [each.name for each in fields(Commit)]
+    if missing := [name for name in names if name not in data]:
+        yield f"it has no {', '.join(map(repr, missing))}"
+    if more := [name for name in data if name not in names]:
+        yield f"it has {', '.join(map(repr, more))} too"
+    for name in ("position", "ids"):
+        if name in data and not _is_count(data[name]):
+            yield f"{name!r} is {shorten(data[name])}, and no whole number from 0 on"
+    if not isinstance(data.get("publishing", False), bool):
+        yield f"'publishing' is {shorten(data['publishing'])}, and neither true nor false"
+    if not isinstance(data.get("identity", {}), dict):
+        yield f"'identity' is {shorten(data['identity'])}, and no object"
+    counts = data.get("counts", {})
+    known = FlowReport()._counts()
+    if not isinstance(counts, dict):
+        yield f"'counts' is {shorten(counts)}, and no object"
+        return
+    for name, count in counts.items():
+        if name not in known:
+            yield f"'counts' has {name!r}, which is none"
+        elif not _fits(count, known[name]):
+            yield f"{name!r} in 'counts' is {shorten(count)}"
+    if _is_count(data.get("position")) and counts.get("read_count", data["position"]) != data["position"]:
+        yield f"'position' is {data['position']}, and {shorten(counts['read_count'])} records were read"
+
+
+def _fits(count: Any, example: Any) -> bool:
+    if isinstance(example, int):
+        return _is_count(count)
+    return isinstance(count, dict) and all(map(_is_count, count.values()))
+
+
+def _is_count(value: Any) -> bool:
+    return type(value) is int and value >= 0

@@ -25,9 +25,10 @@ from synapse_cli.kit import (
     talk,
 )
 from synapse_core.errors import ExecutionCancelledError, PluginError
+from synapse_flow.failures import OutputTakenError
 from synapse_flow.flow_loading import Flow, FlowChanges, load_flow, load_python_flow
-from synapse_flow.flow_running import FlowRun
-from synapse_flow.flow_target import is_python_target
+from synapse_flow.flow_running import EndSignal, FlowRun
+from synapse_flow.flow_target import LOCAL_ENGINES, is_python_target
 from synapse_flow.flow_texts import (
     as_plugin_error,
     how_to_go_on,
@@ -185,7 +186,8 @@ def _run(found: Flow, *, fresh: bool, fail_on_errors: bool, as_json: bool) -> in
 
     def look(report: FlowReport) -> None:
         nonlocal resumed
-        if report.resumed_at is not None and not resumed:
+        begun = report.status is FlowStatus.COMPLETED or report.total_processed > (report.resumed_at or 0)
+        if report.resumed_at is not None and begun and not resumed:  # before that another run may be at it
             resumed = True
             assert this.checkpoint is not None
             talk(
@@ -194,14 +196,23 @@ def _run(found: Flow, *, fresh: bool, fail_on_errors: bool, as_json: bool) -> in
             )
         line.show(report)
 
+    def stopping() -> None:
+        talk(f"\nstopping; {'SIGTERM' if end.came else 'Ctrl-C'} once more does not wait")
+
+    executor = found.pipe.executor
+    starts = "" if executor.package == LOCAL_ENGINES else executor.engine_name
     try:
-        with own_streams(stdout_is_talk=True), LiveLine(found.name) as line:
-            report = this.go(look, interrupted=lambda: talk("\nstopping; Ctrl-C once more does not wait"))
+        with EndSignal() as end, own_streams(stdout_is_talk=True), LiveLine(found.name, starts=starts) as line:
+            report = this.go(look, interrupted=stopping)
     except KeyboardInterrupt:
-        return _interrupted(this, as_json)
+        return _interrupted(this, ExitCode.TERMINATED if end.came else ExitCode.INTERRUPTED, as_json)
     if report.status is not FlowStatus.COMPLETED:
         return _not_completed(this, report, as_json)
     _print_report(found, report, as_json)
+    if report.error_count == report.total_processed > 0:
+        from synapse_flow.inspection import header_mismatch
+
+        talk("; ".join(["note: no record was valid", *header_mismatch(found.pipe)]))
     return ExitCode.ACTION_FAILED if fail_on_errors and report.error_count else ExitCode.OK
 
 
@@ -220,14 +231,14 @@ def _print_report(found: Flow, report: FlowReport, as_json: bool) -> None:
 def _not_completed(this: FlowRun, report: FlowReport, as_json: bool) -> int:
     error = as_plugin_error(report.exception or ExecutionCancelledError("the flow was stopped"))
     print_error(error)
-    if report.read_count:  # else nothing has begun
+    if report.read_count and not isinstance(error, OutputTakenError):  # else nothing has begun
         talk(how_to_go_on(this))
     if as_json:
         print_json({**run_document(this.flow, report), "error": error_document(error)})
     return exit_code_of(error)
 
 
-def _interrupted(this: FlowRun, as_json: bool) -> int:
+def _interrupted(this: FlowRun, code: ExitCode, as_json: bool) -> int:
     is_over = this.report.is_finished
     talk(f"interrupted after {this.report.total_processed:,} records; {how_to_go_on(this)}")
     if as_json:
@@ -238,8 +249,8 @@ def _interrupted(this: FlowRun, as_json: bool) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # all is said; what is left would complain of its end
         for process in multiprocessing.active_children():
             process.kill()
-        os._exit(ExitCode.INTERRUPTED)
-    return ExitCode.INTERRUPTED
+        os._exit(code)
+    return code
 
 
 def _print_description(document: dict[str, Any]) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from synapse_core.errors import BackendMissingError, ExecutionError, PluginError, ValidationError, nearest
 from synapse_core.redaction import redact, secret_values
 from synapse_core.safe_text import safe_str
+from synapse_flow.failures import PlaceNotFoundError, database_error
 from synapse_flow.urls import shown_url
 
 __all__ = ["Database", "has_order", "table_name"]
@@ -72,12 +73,14 @@ class Database:
 
         Raises:
             ValidationError: There is no such file.
-            ExecutionError: The database does not answer, or refuses.
+            BackendUnreachableError: The database does not answer.
+            AuthenticationError: It lets nobody in with these credentials.
+            ExecutionError: It refuses for another reason.
         """
         path = self._sqlite_file()
         if path is not None and not create and not path.exists():
-            raise ValidationError(f"there is no database {path}")
-        with self.talking("cannot be opened"):
+            raise PlaceNotFoundError(f"there is no database {path}")
+        with self.talking("cannot be opened", None):
             return self._engine.connect()
 
     def close(self) -> None:
@@ -86,19 +89,20 @@ class Database:
             self._engine.dispose()
 
     @contextmanager
-    def talking(self, what: str, error_type: type[PluginError] = ExecutionError) -> Iterator[None]:
+    def talking(self, what: str, error_type: type[PluginError] | None = ExecutionError) -> Iterator[None]:
         """Translate what goes wrong with the database.
 
         Args:
             what: What fails then, for the message.
-            error_type: What is raised.
+            error_type: What is raised; None for what the words of the database say.
         """
         try:
             yield
         except PluginError:
             raise
         except Exception as error:  # drivers have errors of their own
-            raise error_type(f"{self.name} {what}: {self.words(error)}") from self.cause(error)
+            words = self.words(error)
+            raise (error_type or database_error(words))(f"{self.name} {what}: {words}") from self.cause(error)
 
     def words(self, error: BaseException) -> str:
         """Return what the database says, without the statement and its values, and without secrets."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from synapse_core.errors import BackendMissingError, ExecutionError, PluginError, ValidationError, nearest
 from synapse_core.safe_text import safe_str
+from synapse_flow.failures import PlaceNotFoundError
 from synapse_flow.urls import shown_url
 
 __all__ = ["DuckDB", "quoted"]
@@ -65,7 +66,7 @@ class DuckDB:
         if self._read_only and self.is_file and not Path(self._path).exists():
             folder = Path(self._path).parent
             near = nearest(Path(self._path).name, os.listdir(folder)) if folder.is_dir() else ""
-            raise ValidationError(f"there is no database {self._path}.{near}")
+            raise PlaceNotFoundError(f"there is no database {self._path}.{near}")
         with self.talking("cannot be opened"):
             if self._given is not None:
                 self._connection = self._given.cursor()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
+import stat
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib import import_module
@@ -13,16 +15,19 @@ from uuid import uuid4
 
 from fsspec.core import url_to_fs
 
-from synapse_core.errors import BackendMissingError, ExecutionError, ValidationError, nearest
+from synapse_core.errors import BackendMissingError, ExecutionError, PluginError, ValidationError, nearest
 from synapse_core.redaction import redact, secret_values
 from synapse_core.safe_text import safe_str
 from synapse_flow.compression import DamagedError, compressed, compression_of, decompressed
+from synapse_flow.failures import OutputTakenError, PlaceNotFoundError, store_error
+from synapse_flow.local_places import Through, is_null, is_through, obstacle, real_path, take_access
 from synapse_flow.urls import shown_url
 
 __all__ = ["Publication", "SourceFile", "compressed", "compression_of"]
 
 _EXTRAS = {"s3": "s3", "s3a": "s3"}
 _KEEP_BACK = {"s3", "s3a", "gs", "gcs"}  # stores where an upload shows when it is committed, and not before
+_LOCAL = ("file://", "local://")
 _BEGINNINGS = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 
 
@@ -76,12 +81,24 @@ class SourceFile:
         self._stream: Any = None
         self.size = 0
 
+    @property
+    def url(self) -> str:
+        """The path or URL as it was given, which may hold a password."""
+        return self._url
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What the file system was given, which may hold secrets."""
+        return self._options
+
     def open(self, offset: int = 0) -> None:
         """Open the file at an offset of what it holds uncompressed.
 
         Raises:
             ValidationError: There is no such file, or it is a folder, or may not be read.
-            ExecutionError: Its place cannot be reached, or it is shorter than `offset`.
+            AuthenticationError: Its store has no credentials.
+            BackendUnreachableError: Nobody answers at its store.
+            ExecutionError: It cannot be opened, or it is shorter than `offset`.
         """
         fs, path = _file_system(self._url, self._options)
         try:
@@ -89,11 +106,11 @@ class SourceFile:
             self.size = fs.size(path) or 0
             self._raw = fs.open(path, "rb")
         except FileNotFoundError:
-            raise ValidationError(f"there is no file {self.name}{_beside(self.name)}") from None
+            raise PlaceNotFoundError(f"there is no file {self.name}{_beside(self.name)}") from None
         except (IsADirectoryError, PermissionError) as error:
             raise ValidationError(f"{self.name} cannot be read: {self._reason(error)}") from None
         except Exception as error:  # every kind of storage has errors of its own
-            raise ExecutionError(f"{self.name} cannot be opened: {self._reason(error)}") from error
+            raise store_error(error)(f"{self.name} cannot be opened: {self._reason(error)}") from error
         self._stream = decompressed(self._raw, self.compression)
         if offset and self.compression is None:
             self._raw.seek(offset)
@@ -170,7 +187,8 @@ def _beside(name: str) -> str:
     folder = Path(name).parent
     if "://" in name or not folder.is_dir():
         return ""
-    return nearest(Path(name).name, [each.name for each in folder.iterdir()])
+    near = nearest(Path(name).name, [each.name for each in folder.iterdir()])
+    return near and f".{near}"
 
 
 class Publication:
@@ -178,6 +196,10 @@ class Publication:
 
     Until then it lies beside its place as ``NAME.partial``, or, where an object store can do that, is kept back by
     the store. A run that is killed leaves something to go on with on this machine's disks only.
+
+    A file that is replaced leaves its owner and its mode to the new one, also while that is not whole. Links are
+    followed, and stay. What is no regular file (a device, a FIFO, a socket, ``/dev/stdout``) is written to directly;
+    it is never replaced or removed.
 
     Args:
         target: Path, or a URL that fsspec knows.
@@ -188,14 +210,71 @@ class Publication:
         self._url = os.fspath(target)
         self._options = dict(options or {})
         self.name = shown_url(self._url)
-        self.is_local = "://" not in self._url or self._url.startswith("file://")
-        self._path = Path(self._url.removeprefix("file://"))
-        self.partial = self._path.with_name(self._path.name + ".partial")
+        self.is_local = "://" not in self._url or self._url.startswith(_LOCAL)
+        self._path = Path(self._url.partition("://")[2] if self._url.startswith(_LOCAL) else self._url)
+        self._real: Path | None = None  # where links lead, as long as it is open
+        self._given_up = False
         self._file: Any = None
         self._fs: Any = None
         self._places: tuple[str, str] | None = None  # where the file is, and where it belongs, if it has to be moved
         self.offset = 0
         self._flushed = False
+
+    @property
+    def url(self) -> str:
+        """The path or URL as it was given, which may hold a password."""
+        return self._url
+
+    @property
+    def options(self) -> Mapping[str, Any]:
+        """What the file system was given, which may hold secrets."""
+        return self._options
+
+    @property
+    def path(self) -> Path | None:
+        """The path that the file is at, behind all links; None elsewhere than on this machine.
+
+        Raises:
+            OSError: Links lead to each other.
+        """
+        return real_path(self._path) if self.is_local else None
+
+    @property
+    def partial(self) -> Path:
+        """Where the file lies until it is whole."""
+        real = self._real or real_path(self._path)
+        return real.with_name(real.name + ".partial")
+
+    @property
+    def is_through(self) -> bool:
+        """Whether its place is no regular file, and is written to directly."""
+        return self.is_local and is_through(self._path)
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a later run can go on with what was written; of the null device it always can."""
+        return not self.is_through or is_null(self._path)
+
+    def check(self) -> None:
+        """See what is in the way of the file, before anything is made.
+
+        Raises:
+            ExecutionError: A folder is in its place, or a file in that of its folder.
+        """
+        if not self.is_local or self.is_through:
+            return
+        try:
+            real = real_path(self._path)
+            if real.is_dir():
+                raise IsADirectoryError(21, "it is a folder; name a file in it")
+            if (found := obstacle(real)) is not None:
+                raise NotADirectoryError(20, f"{found} is a file, and no folder that something can be written to")
+        except OSError as error:
+            raise self._unwritable(error) from None
+
+    def give_up(self) -> None:
+        """Wait no longer for anybody who reads what is written; called by another thread, at any time."""
+        self._given_up = True
 
     def open(self, offset: int = 0, *, whole: bool = False) -> None:
         """Begin the file, or go on with the part of it that is `offset` long.
@@ -207,11 +286,16 @@ class Publication:
 
         Raises:
             ExecutionError: It cannot be written, another run writes it, or the part is gone.
+            ValidationError: Its file system is one to read from.
         """
+        self.check()
         self.offset = offset
         self._flushed = False
         try:
-            if self.is_local and whole and not self.partial.exists():
+            self._real = self.path
+            if self.is_through:
+                self._open_through(offset)
+            elif self.is_local and whole and not self.partial.exists():
                 self._check_published(offset)
             elif self.is_local:
                 self._open_part(offset, "r+b" if offset or whole else "ab")
@@ -233,13 +317,19 @@ class Publication:
             raise OSError(2, "what an earlier run has finished was replaced since; start afresh with --fresh")
         self._file = None
 
+    def _open_through(self, offset: int) -> None:
+        if offset and not is_null(self._path):
+            raise OSError("it is no regular file, so nothing is gone on with there; start afresh with --fresh")
+        self._file = Through(self._path, lambda: self._given_up)
+
     def _open_part(self, offset: int, mode: str) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        if self._path.is_dir():
-            raise IsADirectoryError(21, "it is a folder")
-        file = open(self.partial, mode, buffering=0)  # noqa: SIM115 - closed by publish, discard
+        assert self._real is not None
+        self._real.parent.mkdir(parents=True, exist_ok=True)
+        new = 0o600 if self._real.exists() else 0o666  # until it has the mode of that file
+        file = open(self.partial, mode, buffering=0, opener=lambda path, flags: os.open(path, flags, new))  # noqa: SIM115 - closed by publish, discard
         try:
             self._lock(file)
+            take_access(file.fileno(), self._real, also=stat.S_IWUSR)  # or a later run could not go on with it
             size = os.fstat(file.fileno()).st_size
             if size < offset:
                 raise OSError(5, f"{self.partial.name} is shorter than what was committed")
@@ -260,7 +350,13 @@ class Publication:
         partial = f"{path}.{uuid4().hex[:8]}.partial"  # nothing there could keep two runs apart
         with suppress(Exception):
             self._fs.makedirs(self._fs._parent(path), exist_ok=True)
-        self._file, self._places = self._fs.open(partial, "wb"), (partial, path)
+        try:
+            self._file, self._places = self._fs.open(partial, "wb"), (partial, path)
+        except (NotImplementedError, io.UnsupportedOperation):
+            raise ValidationError(
+                f"{self.name} cannot be written: {self._url.partition('://')[0]}:// is to read from only. Name a path, "
+                "or the URL of a store that takes files: s3://, gs://, abfs://, sftp://, …"
+            ) from None
 
     def _lock(self, file: Any) -> None:
         """Take the part for this run, and see that it still is the part: another run may just have published it."""
@@ -272,7 +368,7 @@ class Publication:
             except (BlockingIOError, FileNotFoundError):
                 taken = True
             if taken:
-                raise ExecutionError(f"another run writes {self.name} now; wait for it, or choose another output")
+                raise OutputTakenError(f"another run writes {self.name} now; wait for it, or choose another output")
 
     def write(self, data: bytes) -> None:
         """Write behind what was written.
@@ -297,7 +393,9 @@ class Publication:
         if self._flushed or self._file is None:
             return
         try:
-            if self.is_local:
+            if isinstance(self._file, Through):
+                self._file.flush()
+            elif self.is_local:
                 os.fsync(self._file.fileno())
             else:
                 self._file.close()  # which sends what is left
@@ -312,20 +410,37 @@ class Publication:
             ExecutionError: The place does not take it.
         """
         if self._file is None:  # it is there
+            self._end()
             return
         self.flush()
         try:
-            if not self.is_local:
+            if isinstance(self._file, Through):
+                if self._file.lost:
+                    raise OSError("nobody was waited for any more, so that records are missing in it")
+                self._file.close()
+            elif not self.is_local:
                 self._move() if self._places else self._file.commit()
-            elif os.name == "nt":  # where an open file cannot be moved
-                self._file.close()
-                self.partial.replace(self._path)
             else:
-                self.partial.replace(self._path)  # before it is closed, which gives up the lock
-                self._file.close()
+                self._replace()
         except Exception as error:
             raise self._unwritable(error) from error
-        self._file = None
+        self._end()
+
+    def _replace(self) -> None:
+        assert self._real is not None
+        if os.path.lexists(self._real) and not stat.S_ISREG(os.lstat(self._real).st_mode):
+            raise OSError("something that is no file has come to be there meanwhile")
+        take_access(self._file.fileno(), self._real)
+        if os.name == "nt":  # where an open file cannot be moved
+            self._file.close()
+            self.partial.replace(self._real)
+        else:
+            self.partial.replace(self._real)  # before it is closed, which gives up the lock
+            self._file.close()
+
+    def _end(self) -> None:
+        self._file = self._real = None
+        self._given_up = False
 
     def _move(self) -> None:
         assert self._places is not None
@@ -344,16 +459,18 @@ class Publication:
             self.discard()
         elif self._file is not None:
             self._file.close()
-            self._file = None
+        self._end()
 
     def discard(self) -> None:
         """Remove the part."""
-        file, self._file = self._file, None
+        file, partial = self._file, self.partial if self._real else None
+        self._end()
         if file is None:
             return
-        if self.is_local:
+        if partial is not None and not isinstance(file, Through):
             with suppress(OSError):
-                self.partial.unlink(missing_ok=True)
+                partial.unlink(missing_ok=True)
+        if self.is_local:
             file.close()
             return
         if self._places is not None:
@@ -367,5 +484,6 @@ class Publication:
         with suppress(Exception):
             file.closed = True  # or it would be uploaded once more when Python frees it
 
-    def _unwritable(self, error: Exception) -> ExecutionError:
-        return ExecutionError(f"{self.name} cannot be written: {_reason(error, self._url, self._options)}")
+    def _unwritable(self, error: Exception) -> PluginError:
+        kind = ExecutionError if self.is_local else store_error(error)
+        return kind(f"{self.name} cannot be written: {_reason(error, self._url, self._options)}")

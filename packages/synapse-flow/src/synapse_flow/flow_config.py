@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError as PydanticValidationError, model_validator
 
 from synapse_core.config_file import ConfigFile
 from synapse_core.entrypoint import split_entrypoint
-from synapse_core.errors import ActionLoadError, ConfigError, ValidationError, nearest
+from synapse_core.errors import ActionLoadError, ConfigError, UnknownBackendError, ValidationError, nearest
 from synapse_core.field_paths import merge_findings
 from synapse_flow.adapter_types import ADAPTER_TYPES, AdapterType, adapter_type, place_name, type_by_place
 from synapse_flow.arguments import check_arguments
@@ -26,12 +26,16 @@ __all__ = [
     "InputConfig",
     "OutputConfig",
     "adapter_problems",
-    "parse_flows",
+    "flow_names",
+    "parse_flow",
 ]
 
 _SETTING = re.compile(r"\$\{(\w+)\}")
 _PLACES = ("", "source", "target", "url", "database")
 _OF_FLOW = frozenset({"pre_hooks", "post_hooks", "schema_model", "loop"})  # arguments that a flow has keys for, or none
+_COUNTS = {"max_workers", "max_inflight", "concurrency", "chunksize"}  # arguments of executors
+
+M = TypeVar("M", bound=BaseModel)
 
 
 class AdapterConfig(BaseModel):
@@ -207,27 +211,44 @@ class FlowConfig(BaseModel):
         return {key: value for key, value in data.items() if value is not None or key not in cls.model_fields}
 
 
-def parse_flows(file: ConfigFile, settings: Mapping[str, Any]) -> dict[str, FlowConfig]:
-    """Validate the flows of a config file.
+_PARTS: dict[str, Any] = {
+    "input": InputConfig,
+    "output": OutputConfig,
+    "errors": OutputConfig,
+    "executor": ExecutorConfig,
+}
+_HOOKS = ("pre_hooks", "post_hooks")
 
-    Args:
-        file: The plugin's ``config.yaml``.
-        settings: What ``${NAME}`` stands for in inputs, outputs and executors.
+
+def flow_names(file: ConfigFile) -> list[str]:
+    """Return the names of the flows of a config file; nothing below them is looked at.
 
     Raises:
-        ConfigError: One error with all problems, each with file, line, key and what is known; or there are no flows.
+        ConfigError: There are none.
     """
     described = file.data.get("flows")
     if not isinstance(described, dict) or not described:
         raise _no_flows(file, described)
+    return list(map(str, described))
+
+
+def parse_flow(file: ConfigFile, name: str, settings: Mapping[str, Any]) -> FlowConfig:
+    """Validate one flow of a config file; whatever is wrong with the others is left alone.
+
+    Args:
+        file: The plugin's ``config.yaml``.
+        name: One of `flow_names`.
+        settings: What ``${NAME}`` stands for in inputs, outputs and executors.
+
+    Raises:
+        ConfigError: One error with all problems, each with file, line, key and what is known.
+    """
+    key, data = next((key, data) for key, data in file.data["flows"].items() if str(key) == name)
     problems = ConfigProblems(file)
-    flows = {}
-    for name, data in described.items():
-        flow = _parse_flow(name, data, settings, problems)
-        if flow is not None:
-            flows[str(name)] = flow
+    flow = _parse_flow(key, data, settings, problems)
     problems.raise_any()
-    return flows
+    assert flow is not None
+    return flow
 
 
 def _no_flows(file: ConfigFile, described: Any) -> ConfigError:
@@ -249,30 +270,54 @@ def _parse_flow(name: Any, data: Any, settings: Mapping[str, Any], problems: Con
     keys: Keys = ("flows", name)
     if isinstance(data, Mapping):
         data = dict(data)
-        for part in ("input", "output", "errors", "executor"):
+        for part in _PARTS:
             if part in data:
                 data[part] = _with_settings(data[part], settings, (*keys, part), problems)
+    flow = None
     try:
         flow = FlowConfig.model_validate(data)
     except PydanticValidationError as error:
         for found in merge_findings(error.errors(include_url=False), data):
-            rule = found.rule
-            if found.type in ("model_type", "dict_type", "model_attributes_type"):
-                rule = "Input should be a mapping"
-            elif found.type == "extra_forbidden":
-                known = list(HookConfig.model_fields if len(found.path) > 1 else FlowConfig.model_fields)
-                rule = f"unknown key.{nearest(str(found.path[-1]), known)} Keys: {', '.join(known)}"
-            problems.add((*keys, *found.path), rule)
-        return None
-    for part, adapter in (("input", flow.input), ("output", flow.output), ("errors", flow.errors)):
-        if adapter is not None:
-            for path, rule in adapter_problems(adapter):
-                problems.add((*keys, part, *path), rule)
-    for path, rule in _executor_problems(flow.executor):
-        problems.add((*keys, "executor", *path), rule)
-    for path, rule in _entrypoint_problems(flow):
+            problems.add((*keys, *found.path), _shape_rule(found.type, found.path, found.rule))
+    for path, rule in _content_problems(data if isinstance(data, Mapping) else {}):
         problems.add((*keys, *path), rule)
     return flow if len(problems) == before else None
+
+
+def _shape_rule(kind: str, path: Keys, rule: str) -> str:
+    if kind in ("model_type", "dict_type", "model_attributes_type"):
+        has_short_form = (len(path) == 1 and path[0] in _PARTS) or (len(path) == 2 and path[0] in _HOOKS)
+        return f"Input should be {'a text or ' if has_short_form else ''}a mapping"
+    if kind == "extra_forbidden":
+        known = list(HookConfig.model_fields if len(path) > 1 else FlowConfig.model_fields)
+        return f"unknown key.{nearest(str(path[-1]), known)} Keys: {', '.join(known)}"
+    return rule
+
+
+def _content_problems(data: Mapping[str, Any]) -> Iterator[tuple[Keys, str]]:
+    """Yield what is wrong with those parts of a flow that have the right shape, whatever shape the others have."""
+    for part, config in _PARTS.items():
+        found = _shaped(config, data.get(part))
+        if found is None:
+            continue
+        check = _executor_problems if isinstance(found, ExecutorConfig) else adapter_problems
+        for path, rule in check(found):
+            yield (part, *path), rule
+    yield from _entrypoint_problem(("model",), data.get("model"))
+    for key in _HOOKS:
+        hooks = data.get(key)
+        for index, each in enumerate(hooks if isinstance(hooks, list) else ()):
+            hook = _shaped(HookConfig, each)
+            yield from _entrypoint_problem((key, index), None if hook is None else hook.entrypoint)
+
+
+def _shaped(config: type[M], value: Any) -> M | None:
+    if value is None:
+        return None
+    try:
+        return config.model_validate(value)
+    except PydanticValidationError:  # which is said of the flow as a whole
+        return None
 
 
 def _with_settings(value: Any, settings: Mapping[str, Any], keys: Keys, problems: ConfigProblems) -> Any:
@@ -295,7 +340,11 @@ def adapter_problems(adapter: AdapterConfig) -> Iterator[tuple[Keys, str]]:
     try:
         cls, arguments, words = adapter.written()
     except ValidationError as error:
-        yield ("type",) if adapter.type is not None else (), str(error)
+        odd = [key for key in _PLACES if not isinstance(adapter.arguments.get(key, ""), (str, list))]
+        if odd and adapter.type is None:
+            yield (odd[0],), "Input should be a text"
+        else:
+            yield ("type",) if adapter.type is not None else (), str(error)
         return
     for problem in check_arguments(cls, arguments, hidden=_OF_FLOW, words=words):
         if problem.name == "id_generator" and isinstance(arguments.get("id_generator"), str):
@@ -309,18 +358,20 @@ def adapter_problems(adapter: AdapterConfig) -> Iterator[tuple[Keys, str]]:
 def _executor_problems(executor: ExecutorConfig) -> Iterator[tuple[Keys, str]]:
     try:
         cls = executor_class(executor.type)
-    except ValidationError as error:
+    except UnknownBackendError as error:
         yield ("type",) if executor.arguments else (), str(error)
         return
+    wrong = set()
     for problem in check_arguments(cls, executor.arguments, hidden=_OF_FLOW):
+        wrong.add(problem.name)
         yield (problem.name,), problem.rule
+    for name, value in executor.arguments.items():
+        if name in _COUNTS and name not in wrong and isinstance(value, int) and value < 1:
+            yield (name,), "it has to be a whole number from 1 on"
 
 
-def _entrypoint_problems(flow: FlowConfig) -> Iterator[tuple[Keys, str]]:
-    named: list[tuple[Keys, str]] = [] if flow.model is None else [(("model",), flow.model)]
-    for key in ("pre_hooks", "post_hooks"):
-        named += [((key, index), hook.entrypoint) for index, hook in enumerate(getattr(flow, key))]
-    for path, entrypoint in named:
+def _entrypoint_problem(path: Keys, entrypoint: Any) -> Iterator[tuple[Keys, str]]:
+    if isinstance(entrypoint, str):
         try:
             next(split_entrypoint(entrypoint))
         except ActionLoadError as error:

@@ -12,10 +12,10 @@ from synapse_core.config_file import read_config_file
 from synapse_core.discovery import PluginDiscovery
 from synapse_core.entrypoint import import_entrypoint
 from synapse_core.environment import PluginEnvironment
-from synapse_core.errors import ActionLoadError, ConfigError, ValidationError, nearest
+from synapse_core.errors import ActionLoadError, ActionNotFoundError, ConfigError, ValidationError, nearest
 from synapse_core.loading import PluginCode, load_plugin_code
 from synapse_core.safe_text import safe_str
-from synapse_flow.adapter_types import place_name, type_by_place
+from synapse_flow.adapter_types import SUFFIXES, file_suffix, place_name, type_by_place
 from synapse_flow.arguments import check_arguments
 from synapse_flow.config_problems import ConfigProblems, Keys
 from synapse_flow.executors.base import BaseExecutor
@@ -28,7 +28,8 @@ from synapse_flow.flow_config import (
     InputConfig,
     OutputConfig,
     adapter_problems,
-    parse_flows,
+    flow_names,
+    parse_flow,
 )
 from synapse_flow.flow_target import load_pipe, own_modules, send_by_value
 from synapse_flow.pipe import Pipe
@@ -38,6 +39,8 @@ from synapse_flow.urls import shown_url
 __all__ = ["Flow", "FlowChanges", "load_flow", "load_python_flow", "named_flows"]
 
 C = TypeVar("C", bound=AdapterConfig)
+
+_STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,9 @@ def load_python_flow(target: str, changes: FlowChanges = _NO_CHANGES) -> Flow:
     pipe = load_pipe(target)
     if changes.input is not None:
         pipe.input_adapter = _with_hooks(_adapter_at(changes.input, "input"), pipe.input_adapter)
+    for place in (changes.output, changes.errors):
+        if place is not None:
+            _check_typed(place, "")
     if changes.output is not None:
         pipe.output_adapter = _moved(pipe.output_adapter, changes.output)
     if changes.errors is not None:
@@ -180,15 +186,17 @@ def load_flow(
         target: What the plugin was asked for by.
 
     Raises:
-        ConfigError: The flows are described wrongly, with all problems at once; or there is none of that name.
+        ConfigError: The flow is described wrongly, with all problems at once; or there is none at all.
+        ActionNotFoundError: There is none of that name.
+        UnknownBackendError: There is no executor that it is to be changed to.
         ValidationError: What it is to be changed to does not exist.
     """
     if plugin.folder is None:
         raise ConfigError(f"plugin {plugin.code!r} has no config.yaml, which flows are described in")
     file = read_config_file(plugin.folder)
-    flows = parse_flows(file, PluginEnvironment.from_environ().merge(plugin.config.env))
-    name = _chosen(flows, name, plugin.code)
-    config = _changed(flows[name], changes)
+    name = _chosen(flow_names(file), name, plugin.code)
+    described = parse_flow(file, name, PluginEnvironment.from_environ().merge(plugin.config.env))
+    config = _changed(described, changes)
     problems = ConfigProblems(file)
     builder = _Builder(plugin.folder, load_plugin_code(plugin.folder, plugin.code), problems, ("flows", name))
     pipe = builder.pipe(config, changes)
@@ -203,14 +211,16 @@ def load_flow(
     )
 
 
-def _chosen(flows: Mapping[str, FlowConfig], name: str | None, code: str) -> str:
+def _chosen(flows: list[str], name: str | None, code: str) -> str:
     known = ", ".join(flows)
     if name is None:
         if len(flows) > 1:
             raise ValidationError(f"plugin {code!r} has several flows; say which with --flow: {known}")
-        return next(iter(flows))
+        return flows[0]
     if name not in flows:
-        raise ValidationError(f"plugin {code!r} has no flow {name!r}.{nearest(name, flows)} Flows: {known}")
+        raise ActionNotFoundError(
+            f"plugin {code!r} has no flow {name!r}.{nearest(name, flows)} Flows: {known}", action=name, known=flows
+        )
     return name
 
 
@@ -221,6 +231,7 @@ def _changed(config: FlowConfig, changes: FlowChanges) -> FlowConfig:
     for part in ("output", "errors"):
         place, before = getattr(changes, part), getattr(config, part)
         if place is not None:
+            _check_typed(place, "" if before is None else before.place)
             there = before.at(place) if before is not None else OutputConfig.model_validate(place)
             changed[part] = _usable(there, place)
     return config.model_copy(update=changed)
@@ -228,6 +239,29 @@ def _changed(config: FlowConfig, changes: FlowChanges) -> FlowConfig:
 
 def _from_here(place: str) -> str:
     return place if "://" in place or is_database(place) else os.path.abspath(os.path.expanduser(place))
+
+
+def _check_typed(place: str, described: str) -> None:
+    """Refuse a place for records that would be taken for a file of another kind than it says.
+
+    Args:
+        place: As it was typed.
+        described: Place of the output that it replaces.
+
+    Raises:
+        ValidationError: It is standard output, or has a suffix that neither a kind nor the place before has.
+    """
+    if place in _STANDARD_OUTPUT:
+        raise ValidationError(
+            f"{place!r} is no place for records: standard output has the report. Name a file, such as people.jsonl, "
+            "or a pipe, such as >(gzip > people.jsonl.gz)"
+        )
+    suffix = file_suffix(place)
+    if suffix and type_by_place(place) is None and suffix != file_suffix(described):
+        raise ValidationError(
+            f"{shown_url(place)} does not say what it is by its suffix {suffix}; known ones: {', '.join(SUFFIXES)}, "
+            "also with .gz or .zst. What has another is to be described in config.yaml, with its type"
+        )
 
 
 def _adapter_at(place: str, role: str) -> Any:
@@ -273,7 +307,9 @@ class _Builder:
         executor_name, arguments = config.executor.type, config.executor.arguments
         if changes.executor is not None and not same_executor(changes.executor, executor_name):
             executor_name, arguments = changes.executor, {}
-        executor = make_executor(executor_name, model, arguments, changes.workers)
+        executor = self._executor(executor_name, model, arguments, changes)
+        self._problems.raise_any()
+        assert executor is not None
         send_by_value(executor, [self._code.name])
         return Pipe(
             source,
@@ -286,6 +322,17 @@ class _Builder:
             max_hook_chunk_size=config.max_hook_chunk_size,
             limit=config.limit if changes.limit is None else changes.limit,
         )
+
+    def _executor(
+        self, name: str, model: Any, arguments: Mapping[str, Any], changes: FlowChanges
+    ) -> BaseExecutor | None:
+        if changes.executor is not None or changes.workers is not None:  # what is wrong may have been typed
+            return make_executor(name, model, arguments, changes.workers)
+        try:
+            return make_executor(name, model, arguments)
+        except ValidationError as error:
+            self._add(("executor",), str(error))
+            return None
 
     def _add(self, path: Keys, rule: str, cause: str = "") -> None:
         self._problems.add((*self._keys, *path), rule, cause=cause)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import signal
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import resource_tracker
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 from synapse_flow.checkpoint import Checkpoint
 from synapse_flow.flow_loading import Flow
 from synapse_flow.pipe import Pipe
-from synapse_flow.places import place_of
+from synapse_flow.places import is_nowhere, place_of
 from synapse_flow.report import FlowReport
 
-__all__ = ["FlowRun", "default_checkpoint", "run_in_background"]
+__all__ = ["EndSignal", "FlowRun", "default_checkpoint", "run_in_background"]
 
 
 def default_checkpoint(pipe: Pipe) -> Path | None:
@@ -23,7 +26,7 @@ def default_checkpoint(pipe: Pipe) -> Path | None:
     It can where all outputs are resumable, on this machine, and in the order of the input.
     """
     outputs = [each for each in (pipe.output_adapter, pipe.error_output_adapter) if each is not None]
-    places = [place_of(each) for each in outputs]
+    places = [place_of(each) for each in outputs if not is_nowhere(each)]
     if not pipe.executor.ordered or not all(each.resumable for each in outputs):
         return None
     if any(place is not None and "://" in place for place in places):
@@ -49,6 +52,7 @@ class FlowRun:
         if pipe.checkpoint is None and flow.resumes and (path := default_checkpoint(pipe)) is not None:
             pipe.checkpoint = Checkpoint(path)
         if fresh and pipe.checkpoint is not None:
+            pipe.check_places()  # before something else is removed for a checkpoint
             pipe.checkpoint.remove()
         self.report = pipe.report
 
@@ -75,7 +79,7 @@ class FlowRun:
         Args:
             look: Called every now and then while it runs, and once at its end.
             every: Seconds between two calls.
-            interrupted: Called at Ctrl-C, before what is at work is waited for.
+            interrupted: Called at Ctrl-C, and at what does the same, before what is at work is waited for.
 
         Raises:
             KeyboardInterrupt: Ctrl-C; the run is over, and its files are closed, unless it came twice.
@@ -92,6 +96,33 @@ class FlowRun:
             raise
         look(self.report)
         return self.report
+
+
+class EndSignal:
+    """Makes SIGTERM do what Ctrl-C does, while it is entered; containers and services end processes with it.
+
+    Attributes:
+        came: Whether it has come.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+        self._before: Any = None
+
+    def __enter__(self) -> EndSignal:
+        """Begin; other threads than the first one get no signals."""
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGTERM, self._interrupt)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Give the signal back, unless it has come: the process has to say how it ended."""
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN if self.came else self._before)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self.came = True
+        raise KeyboardInterrupt
 
 
 def run_in_background(pipe: Pipe) -> FlowReport:

@@ -16,7 +16,7 @@ from typing import Any
 import cloudpickle
 
 from synapse_core.entrypoint import import_entrypoint
-from synapse_core.errors import ActionLoadError, ValidationError
+from synapse_core.errors import ActionLoadError, PluginNotFoundError, ValidationError
 from synapse_flow.executors.base import BaseExecutor
 from synapse_flow.pipe import Pipe
 
@@ -39,6 +39,7 @@ def load_pipe(target: str) -> Pipe:
     """Import a pipe, or call the function that returns one.
 
     Raises:
+        PluginNotFoundError: There is no such file.
         ActionLoadError: It does not import, or there is no such name.
         ValidationError: It is no pipe.
     """
@@ -125,7 +126,7 @@ class _FileImporter:
         self.path = path.expanduser().absolute()
         if not self.path.is_file():
             near = _nearest_file(self.path)
-            raise ActionLoadError(f"there is no file {path}{near}", entrypoint=str(path))
+            raise PluginNotFoundError(f"there is no file {path}{near}")
         self._top = self.path.parent
         parts = [] if self.path.stem == "__init__" else [self.path.stem]
         while (self._top / "__init__.py").is_file():

@@ -8,6 +8,7 @@ from typing import Any
 
 from synapse_core.errors import ExecutionError, PluginError
 from synapse_core.safe_text import safe_str
+from synapse_flow.failures import OutputTakenError
 from synapse_flow.flow_loading import Flow
 from synapse_flow.flow_running import FlowRun
 from synapse_flow.places import shown_place
@@ -16,6 +17,17 @@ from synapse_flow.report import FlowReport, FlowStatus
 __all__ = ["as_plugin_error", "how_to_go_on", "record_rows", "report_rows", "run_document", "summary"]
 
 _WIDEST = 100
+_OF_THE_OTHER_RUN = (
+    "read_count",
+    "added_count",
+    "total_processed",
+    "success_count",
+    "error_count",
+    "filtered_count",
+    "errors_by_type",
+    "items_per_second",
+    "resumed_at",
+)
 
 
 def as_plugin_error(error: BaseException) -> PluginError:
@@ -32,10 +44,14 @@ def as_plugin_error(error: BaseException) -> PluginError:
 def run_document(flow: Flow, report: FlowReport) -> dict[str, Any]:
     """Return the outcome of a run as JSON data."""
     pipe = flow.pipe
+    found = report.to_dict()
+    if isinstance(report.exception, OutputTakenError):  # what is counted is what the other run had committed
+        nothing = FlowReport().to_dict()
+        found |= {name: nothing[name] for name in _OF_THE_OTHER_RUN}
     return {
         "flow": flow.name,
         "target": flow.target,
-        **report.to_dict(),
+        **found,
         "input": shown_place(pipe.input_adapter, flow.source),
         "output": shown_place(pipe.output_adapter),
         "errors": shown_place(pipe.error_output_adapter),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable
 from contextlib import closing
 from typing import Any
@@ -22,7 +23,7 @@ from synapse_flow.pipe import Pipe
 from synapse_flow.places import place_of
 from synapse_flow.urls import shown_url
 
-__all__ = ["describe_flow", "try_records"]
+__all__ = ["describe_flow", "header_mismatch", "try_records"]
 
 
 def describe_flow(flow: Flow) -> dict[str, Any]:
@@ -57,6 +58,28 @@ def describe_flow(flow: Flow) -> dict[str, Any]:
         "checkpoint": None if run.checkpoint is None else str(run.checkpoint.path),
         "unfinished_at": _kept_at(run),
     }
+
+
+def header_mismatch(pipe: Pipe) -> list[str]:
+    """Return which fields no column has and which columns no field takes, a text each; none where that is unknown.
+
+    The input is opened once more, where it is a file or a URL.
+    """
+    place, model = getattr(pipe.input_adapter, "path", None), pipe.executor.schema_model
+    if not isinstance(place, str) or not ("://" in place or os.path.isfile(place)):
+        return []
+    try:
+        with closing(pipe.input_adapter) as source:
+            source.open()
+            columns = source.columns()
+    except Exception:  # whatever it is, the flow has read the input, and this is an extra
+        return []
+    if not columns:
+        return []
+    described, unused = _model(model, columns)["fields"] or [], _unused(model, columns)
+    missing = [field["field"] for field in described if field["column"] is None]
+    found = [f"fields that no column has: {', '.join(missing)}"] if missing else []
+    return [*found, f"columns that no field takes: {', '.join(unused)}"] if unused else found
 
 
 def try_records(pipe: Pipe, rows: int) -> list[dict[str, Any]]:

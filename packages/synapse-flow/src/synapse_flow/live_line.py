@@ -13,12 +13,21 @@ from synapse_flow.report import FlowReport
 __all__ = ["LiveLine", "progress_text"]
 
 _BETWEEN_LINES = 10.0
+_BEFORE_STARTING = 3.0
 _BETWEEN_DRAWS = 0.1
 _CLEAR = "\r\x1b[K"
 
 
-def progress_text(name: str, report: FlowReport) -> str:
-    """Return how far a run is, in one line."""
+def progress_text(name: str, report: FlowReport, starts: str = "") -> str:
+    """Return how far a run is, in one line.
+
+    Args:
+        name: Of the flow.
+        report: Of the run.
+        starts: What has to start before the first records are done, if that takes long.
+    """
+    if starts and not _has_begun(report):
+        return f"{name}: starting {starts}; no record is done yet"
     parts = [f"{report.total_processed:,} records", f"{report.error_count:,} failed"]
     if report.items_per_second:
         parts.append(f"{report.items_per_second:,.0f} records/s")
@@ -28,6 +37,10 @@ def progress_text(name: str, report: FlowReport) -> str:
     if left and report.total_processed:
         parts.append(f"{_span(left)} left")
     return f"{name}: {', '.join(parts)}"
+
+
+def _has_begun(report: FlowReport) -> bool:
+    return report.is_finished or report.total_processed > (report.resumed_at or 0)
 
 
 def _span(seconds: float) -> str:
@@ -47,10 +60,13 @@ class LiveLine:
     Args:
         name: Of the flow.
         stream: Default: ``sys.stderr``.
+        starts: What has to start before the first records are done, if that takes long.
     """
 
-    def __init__(self, name: str, stream: TextIO | None = None) -> None:
+    def __init__(self, name: str, stream: TextIO | None = None, *, starts: str = "") -> None:
         self._name = name
+        self._starts = starts
+        self._wait = _BEFORE_STARTING if starts else _BETWEEN_LINES
         self._stream: TextIO = stream or sys.stderr
         self._live = is_live_terminal(self._stream)
         self._is_shown = False
@@ -84,9 +100,9 @@ class LiveLine:
             if now - self._drawn_at >= _BETWEEN_DRAWS:
                 self._drawn_at = now
                 self._draw(report)
-        elif now - self._told_at >= _BETWEEN_LINES and not report.is_finished:
-            self._told_at = now
-            self._write(f"{time.strftime('%H:%M:%S')} {progress_text(self._name, report)}\n")
+        elif now - self._told_at >= self._wait and not report.is_finished:
+            self._told_at, self._wait = now, _BETWEEN_LINES
+            self._write(f"{time.strftime('%H:%M:%S')} {self._text(report)}\n")
 
     def clear(self) -> None:
         """Take the line off the screen until it is drawn again."""
@@ -99,7 +115,10 @@ class LiveLine:
         if counts != self._counts:  # where nothing moves there may be a debugger's prompt
             self._counts = counts
             self._is_shown = True
-            self._write(_CLEAR + progress_text(self._name, report)[: shutil.get_terminal_size().columns - 1])
+            self._write(_CLEAR + self._text(report)[: shutil.get_terminal_size().columns - 1])
+
+    def _text(self, report: FlowReport) -> str:
+        return progress_text(self._name, report, self._starts)
 
     def _write(self, text: str) -> None:
         try:

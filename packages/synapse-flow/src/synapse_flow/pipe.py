@@ -95,6 +95,7 @@ class Pipe:
 
         Raises:
             ExecutionError: The pipe is running already.
+            ValidationError: Two of its places are one file.
             Exception: What made the run fail, unless `raise_on_error` is false.
         """
         report = self._begin()
@@ -112,6 +113,20 @@ class Pipe:
         self._thread = Thread(target=self._go, args=(report, self.output_adapter), name="synapse-flow", daemon=True)
         self._thread.start()
         return report
+
+    def check_places(self) -> None:
+        """Refuse what would destroy files; each run begins with it, before it opens anything.
+
+        Raises:
+            ValidationError: Two of the input, the outputs and the checkpoint are one file.
+            ExecutionError: An output is a folder, or below a file.
+        """
+        written = (self.output_adapter, self.error_output_adapter)
+        if self.checkpoint is None and all(getattr(each, "path", None) is None for each in written):
+            return
+        from synapse_flow.same_places import check_places  # which not every pipe needs
+
+        check_places(self.input_adapter, self.output_adapter, self.error_output_adapter, self.checkpoint)
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the end, and return whether it has come."""
@@ -170,6 +185,7 @@ class Pipe:
         output = output if output is not None else DummyOutputAdapter()
         errors = self.error_output_adapter if self.error_output_adapter is not None else DummyOutputAdapter()
         try:
+            self.check_places()
             run = Run(
                 source=self.input_adapter,
                 executor=self.executor,
@@ -184,9 +200,10 @@ class Pipe:
                 checkpoint=self.checkpoint,
                 limit=self.limit,
             )
-        except Exception as error:  # an adapter that has not called its base, and so has no hooks
+        except Exception as error:  # or an adapter that has not called its base, and so has no hooks
+            for adapter in (output, errors):
+                with suppress(Exception):
+                    adapter.discard()
             report._finish(FlowStatus.FAILED, error)
-            with suppress(Exception):
-                output.discard()
             return
         run.go()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from synapse_flow.adapter_types import type_by_place
+from synapse_flow.local_places import is_null, is_through
 from synapse_flow.outputs.files import FileOutputAdapter
 from synapse_flow.urls import shown_url
 
-__all__ = ["file_of", "is_database", "place_of", "shown_place"]
+__all__ = ["file_of", "is_database", "is_nowhere", "place_of", "shown_place"]
 
 
 def place_of(adapter: Any) -> str | None:
@@ -18,11 +20,19 @@ def place_of(adapter: Any) -> str | None:
 
 
 def file_of(output: Any) -> str | None:
-    """Return the file that an output writes; None for a table, or where there is none."""
+    """Return the file that an output writes; None for a table or a device, or where there is none."""
     place = place_of(output)
+    if place is not None and "://" not in place and is_through(Path(place)):
+        return None
     kind = None if place is None else type_by_place(place)
     is_file = isinstance(output, FileOutputAdapter) or (kind is not None and kind.name not in ("sql", "duckdb"))
     return place if is_file else None
+
+
+def is_nowhere(output: Any) -> bool:
+    """Say whether an output is the null device."""
+    place = place_of(output)
+    return place is not None and "://" not in place and is_null(Path(place))
 
 
 def is_database(place: str) -> bool:

@@ -3,22 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import logging
 from collections.abc import Generator, Iterator
 from typing import Any
 
-from synapse_core.errors import ConfigError, ExecutionError, ValidationError
-from synapse_core.safe_text import shorten
+from synapse_core.errors import ConfigError, ExecutionError, PluginError, ValidationError, WorkerLostError
+from synapse_core.safe_text import safe_str, shorten
 from synapse_flow.checkpoint import Checkpoint, Commit
 from synapse_flow.chunks import Chunk, ChunkResult, ChunkSizes
 from synapse_flow.executors.base import BaseExecutor
 from synapse_flow.hooks.base import BaseHook
-from synapse_flow.inputs.base import UNSENDABLE, BaseInputAdapter, Start
+from synapse_flow.identity import identity_of_model, identity_of_part, ran
+from synapse_flow.inputs.base import UNSENDABLE, BaseInputAdapter, Block, Start
 from synapse_flow.outputs.base import BaseOutputAdapter
 from synapse_flow.packing import UnpackableValueError
 from synapse_flow.report import FlowReport, FlowStatus
 
 __all__ = ["Run"]
+
+
+_OF_STATES = (AttributeError, LookupError, OSError, TypeError, ValueError)
+"""What adapters raise of a state that was never one of theirs."""
 
 
 class _Aborted(Exception):
@@ -61,12 +67,13 @@ class Run:
         self.max_hook_chunk_size = max_hook_chunk_size
         self.checkpoint = checkpoint
         self.limit = limit
-        self._cursors: dict[int, tuple[int, Any, int]] = {}
+        self._cursors: dict[int, tuple[int, int, Any, int]] = {}  # begin, end, where that is, ids made
         self._opened: list[BaseOutputAdapter] = []
         self._closed: list[BaseOutputAdapter] = []
         self._start = Start()
         self._ids_made = 0
         self._identity: Any = None  # asked for once: whoever replaces the input later does not change what is read
+        self._parts: list[tuple[Any, dict[str, str]]] = []
         self._committed = False
 
     def go(self) -> None:
@@ -88,6 +95,7 @@ class Run:
             self.logger.debug("the flow failed", exc_info=True)
         finally:
             self._end_outputs()
+            ran(self._parts)
             self.logger.info(
                 "the flow %s: %d records read, %d written, %d failed, %d filtered",
                 status.value,
@@ -113,13 +121,26 @@ class Run:
         sizes = self.executor.sizes(hooks=hooks or work.good.sees_entries, max_bytes_in_flight=self.max_bytes_in_flight)
         engine = self.executor.engine(hooks=hooks)
         stream = engine.run(self.executor.sent(work), self._chunks(sizes), ordered=self.executor.ordered)
-        with contextlib.closing(stream):
+        with contextlib.closing(stream), self._naming_lost_records():
             for result in stream:
                 if result.read:
                     self._take(result)
                     sizes.learn(result)
                 yield result
                 self._look_for_abort()
+
+    @contextlib.contextmanager
+    def _naming_lost_records(self) -> Iterator[None]:
+        """Say which records workers had when they died; the engine knows chunks only."""
+        try:
+            yield
+        except WorkerLostError as error:
+            if self._cursors and "same chunk" in str(error):  # and not that none could begin
+                first = min(begin for begin, _, _, _ in self._cursors.values())
+                last = max(end for _, end, _, _ in self._cursors.values()) - 1
+                which = f"at position {first}" if first == last else f"among those at positions {first} to {last}"
+                error.args = (f"{error.args[0]}\nThe record is {which} of the input, from 0", *error.args[1:])
+            raise
 
     # -- its course --
 
@@ -170,10 +191,34 @@ class Run:
         ):
             adapter.begin(model, columns if adapter is self.output else None)
             if commit is not None:
-                adapter.resume(state)
+                self._resume(adapter, state)
             else:
                 adapter.open()
             self._opened.append(adapter)
+
+    def _resume(self, adapter: BaseOutputAdapter, state: Any) -> None:
+        assert self.checkpoint is not None
+        try:
+            adapter.resume(state)
+        except PluginError:
+            raise
+        except _OF_STATES as error:
+            raise self._damaged(adapter, state, error) from error
+
+    def _first(self, blocks: Iterator[Block]) -> Block | None:
+        try:
+            return next(blocks, None)
+        except PluginError:
+            raise
+        except _OF_STATES as error:
+            if self._start.cursor is None:
+                raise
+            raise self._damaged(self.source, self._start.cursor, error) from error
+
+    def _damaged(self, adapter: Any, state: Any, error: Exception) -> ConfigError:
+        assert self.checkpoint is not None
+        what = f"{type(adapter).__name__} cannot go on at {shorten(state)}"
+        return self.checkpoint.damaged(f"{what}: {type(error).__name__}: {safe_str(error)}")
 
     def _finish(self) -> None:
         """Write all that is left; where that fails nothing is published, and behind it nothing is written any more."""
@@ -210,7 +255,7 @@ class Run:
             while left is None or left > 0:
                 self._look_for_abort()
                 yield from self._pause(position)
-                block = next(blocks, None)
+                block = next(blocks, None) if number else self._first(blocks)
                 if block is None:
                     return
                 self._look_for_abort()
@@ -229,7 +274,7 @@ class Run:
                     left -= block.count
                     sizes.left = left
                 if block.count:
-                    self._cursors[chunk.number] = (position, block.cursor, self._ids_made)
+                    self._cursors[chunk.number] = (chunk.position, position, block.cursor, self._ids_made)
                     yield self._packed(chunk)
                 elif self._cursors:  # something is on its way, and may be ready
                     yield chunk
@@ -263,7 +308,7 @@ class Run:
     # -- results --
 
     def _take(self, result: ChunkResult) -> None:
-        position, cursor, ids = self._cursors.pop(result.number)
+        _, position, cursor, ids = self._cursors.pop(result.number)
         packing = self.executor.packing
         if packing is not None:
             result.good = packing.unpack(result.good)
@@ -330,17 +375,26 @@ class Run:
             raise ValidationError("checkpoint= needs the order of the input; leave ordered=False out")
 
     def _identify(self) -> Any:
-        model = self.executor.schema_model
-        return {
+        identity = {
             "input": self.source.identity(),
-            "model": None if model is None else getattr(model, "__qualname__", str(model)),
-            "hooks": [type(hook).__name__ for hook in (*self.pre_hooks, *self.post_hooks)],
-            "outputs": [getattr(adapter, "path", type(adapter).__name__) for adapter in self._outputs],
+            "model": identity_of_model(self.executor.schema_model),
+            "hooks": [[self._part(hook) for hook in hooks] for hooks in (self.pre_hooks, self.post_hooks)],
+            "outputs": [
+                {"place": getattr(adapter, "path", type(adapter).__name__), "state": self._part(adapter)["state"]}
+                for adapter in self._outputs
+            ],
         }
+        return json.loads(json.dumps(identity, default=str))  # as it comes back from the file
+
+    def _part(self, part: Any) -> dict[str, str]:
+        found = identity_of_part(part)
+        self._parts.append((part, found))
+        return found
 
     def _check_identity(self, commit: Commit) -> None:
         changed = [key for key, value in self._identity.items() if commit.identity.get(key) != value]
         if changed:
+            self._parts.clear()  # they do not run
             assert self.checkpoint is not None
             raise ConfigError(
                 f"the unfinished run in {self.checkpoint.path} is of another flow: its {' and '.join(changed)} changed "

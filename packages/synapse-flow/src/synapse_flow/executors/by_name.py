@@ -45,7 +45,7 @@ def executor_class(name: str) -> Any:
     """Return what makes an executor of that name: a class, or `EngineExecutor` for an engine of another package.
 
     Raises:
-        ValidationError: There is none; lists the known.
+        UnknownBackendError: There is none; lists the known.
     """
     wanted = _official(name)
     if wanted in EXECUTORS:
@@ -57,9 +57,11 @@ def executor_class(name: str) -> Any:
         found = Registry().find_engine(name)
     except UnknownBackendError as error:
         known = sorted({*EXECUTORS, *error.known})
-        raise ValidationError(
+        raise UnknownBackendError(
             f"unknown executor {name!r}.{nearest(wanted, [*known, *_ALIASES])} Executors: {', '.join(known)}. "
-            "A package can add one through the entry-point group synapse.backends"
+            "A package can add one through the entry-point group synapse.backends",
+            name=name,
+            known=known,
         ) from None
     return partial(EngineExecutor, found.name)
 
@@ -79,7 +81,8 @@ def make_executor(name: str, model: Any, arguments: Mapping[str, Any], workers: 
         workers: How many workers it has, by whatever name it calls that.
 
     Raises:
-        ValidationError: There is none of that name, or it has no number of workers.
+        UnknownBackendError: There is none of that name.
+        ValidationError: It has no number of workers, or an argument is out of its range.
     """
     make = executor_class(name)
     given = dict(arguments)

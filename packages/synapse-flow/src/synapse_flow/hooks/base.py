@@ -79,6 +79,9 @@ class HookStore(MutableMapping[str, Any]):
 class BaseHook:
     """Sees entries before the validation, or after it; each method may be a coroutine.
 
+    What a hook is made with is compared where a run goes on from a checkpoint: plain data in its attributes, as they
+    are before the run. What differs each time, such as a time or a random id, is made in `setup`.
+
     Example::
 
         class Domain(BaseHook):
@@ -107,7 +110,10 @@ class BaseHook:
         """Make what the hook needs; called once on each worker."""
 
     def execute(self, entries: list[EntryTypedDict], store: HookStore) -> Any:
-        """Look at entries, change, add or leave out some, and return those that go on; None keeps all."""
+        """Look at entries, change, add or leave out some, and return those that go on; None keeps all.
+
+        A new entry is a dict with ``raw_data``; after the validation ``validated_data`` does too.
+        """
         return entries
 
     def teardown(self, store: HookStore) -> Any:

@@ -12,6 +12,7 @@ from time import monotonic
 from typing import Any
 
 from synapse_flow.hooks.base import HookStore
+from synapse_flow.hooks.failures import HookTimeoutError
 from synapse_flow.hooks.steps import Call
 
 __all__ = ["CallInThread", "bounded"]
@@ -88,7 +89,7 @@ class CallInThread:
 
     def _result(self) -> Any:
         if not self._ended.done():
-            raise TimeoutError(_too_long(self._seconds))
+            raise HookTimeoutError(_too_long(self._seconds))
         if self._error is not None:
             raise self._error
         return self._answer
@@ -113,7 +114,7 @@ async def bounded(answer: Any, left: float | None, seconds: float | None) -> Any
     except TimeoutError as error:
         if not limit.expired():
             raise  # the hook's own
-        raise TimeoutError(_too_long(seconds)) from error
+        raise HookTimeoutError(_too_long(seconds)) from error
 
 
 def _too_long(seconds: float | None) -> str:

@@ -10,9 +10,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 from synapse_core.errors import ExecutionError
-from synapse_core.safe_text import safe_str
 from synapse_flow.hooks.base import BaseHook, HookStore
 from synapse_flow.hooks.calls import CallInThread, bounded
+from synapse_flow.hooks.failures import told
 from synapse_flow.hooks.steps import Call, hook_name
 
 __all__ = ["HookDriver", "drive", "drive_async", "has_coroutines"]
@@ -205,4 +205,4 @@ async def _awaited(answer: Any) -> Any:
 
 
 def _problem(hook: BaseHook, method: str, error: Exception) -> ExecutionError:
-    return ExecutionError(f"{hook_name(hook)}.{method} raised {type(error).__name__}: {safe_str(error)}")
+    return ExecutionError(f"{hook_name(hook)}.{method} raised {told(error, hook)}")

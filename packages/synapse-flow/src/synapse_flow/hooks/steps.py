@@ -8,19 +8,42 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 from uuid import uuid4
 
-from synapse_core.safe_text import safe_str
+from synapse_core.errors import ValidationError
+from synapse_core.safe_text import shorten
 from synapse_flow.entries import EntryStatus, EntryTypedDict
 from synapse_flow.hooks.base import BaseHook
+from synapse_flow.hooks.failures import HookAnswerError, told
 
 __all__ = ["Call", "Passed", "copied", "fail", "hook_name", "in_order", "pass_through"]
 
 
 DictT = TypeVar("DictT", bound=Any)
+_SHOWN = 8  # keys in a message
 
 
 def in_order(hooks: Iterable[BaseHook]) -> list[BaseHook]:
-    """Return hooks by priority, the lowest first; equal ones stay as they are."""
+    """Return hooks by priority, the lowest first; equal ones stay as they are.
+
+    Raises:
+        ValidationError: Some are no hooks; the message names them all.
+    """
+    hooks = list(hooks)
+    if wrong := [shorten(hook) + why for hook in hooks if (why := _why_none(hook))]:
+        raise ValidationError(
+            f"{'; '.join(wrong)}. A hook is an object with execute(entries, store), setup(store) and "
+            "teardown(store): derive a class from BaseHook, which has them, and give an instance of it"
+        )
     return sorted(hooks, key=lambda hook: getattr(hook, "priority", 50))
+
+
+def _why_none(hook: Any) -> str | None:
+    if isinstance(hook, type):
+        is_hook = callable(getattr(hook, "execute", None))
+        return f" is a class; give an instance, such as {hook.__name__}()" if is_hook else " is a class, and no hook"
+    missing = [name for name in ("execute", "setup", "teardown") if not callable(getattr(hook, name, None))]
+    if "execute" in missing:
+        return f" is a {type(hook).__name__}, and no hook"
+    return f" has no {' and no '.join(missing)}" if missing else None
 
 
 def hook_name(hook: Any) -> str:
@@ -103,7 +126,9 @@ def _kept(hook: BaseHook, given: list[EntryTypedDict], answer: Any, passed: Pass
     elif isinstance(answer, (list, tuple)):
         returned = list(answer)
     else:
-        raise TypeError(f"execute returned a {type(answer).__name__}; return a list of entries, or None to keep all")
+        raise HookAnswerError(
+            f"execute returned a {type(answer).__name__}; return a list of entries, or None to keep all"
+        )
     if len(returned) != len(given) or not all(map(operator.is_, returned, given)):
         _count(hook, given, returned, passed)
     if any(entry.get("status") == EntryStatus.FAILED for entry in returned):
@@ -114,12 +139,14 @@ def _kept(hook: BaseHook, given: list[EntryTypedDict], answer: Any, passed: Pass
 
 def _count(hook: BaseHook, given: list[EntryTypedDict], returned: list[EntryTypedDict], passed: Passed) -> None:
     """Tell entries that were left out, and new ones; an entry that was replaced by a copy is neither."""
+    objects = {id(entry): entry for entry in given}
     for entry in returned:
         if not isinstance(entry, dict):
-            raise TypeError(f"execute returned a list with a {type(entry).__name__} in it; entries are dicts")
+            raise HookAnswerError(f"execute returned a list with a {type(entry).__name__} in it; entries are dicts")
+        if id(entry) not in objects:
+            _check_made(entry, given[0])
     if len({id(entry) for entry in returned}) != len(returned):
-        raise ValueError("execute returned the same entry twice; to write it twice, return a copy of it")
-    objects = {id(entry): entry for entry in given}
+        raise HookAnswerError("execute returned the same entry twice; to write it twice, return a copy of it")
     kept = [objects.pop(id(entry), None) for entry in returned]
     by_id = {entry.get("id"): entry for entry in objects.values()}
     position, matched = given[0].get("position"), 0
@@ -138,6 +165,21 @@ def _count(hook: BaseHook, given: list[EntryTypedDict], returned: list[EntryType
     passed.filtered += len(given) - matched
 
 
+def _check_made(entry: EntryTypedDict, given: EntryTypedDict) -> None:
+    """See that a dict of a hook's own is an entry, and not what should stand in one."""
+    if "raw_data" in entry:
+        return
+    is_valid = isinstance(given.get("validated_data"), dict)
+    if is_valid and "validated_data" in entry:
+        return
+    needs = "an entry needs 'raw_data' or 'validated_data'" if is_valid else "an entry needs 'raw_data'"
+    keys = ", ".join(map(repr, list(entry)[:_SHOWN])) + (", ..." if len(entry) > _SHOWN else "")
+    raise HookAnswerError(
+        f"execute returned a dict with {f'the keys {keys}' if entry else 'no keys'}, and {needs} with the record in "
+        "it. Change the entries that were given and return those, or return {'raw_data': {...}} for a new record"
+    )
+
+
 def _complete(entry: EntryTypedDict) -> None:
     """Give an entry that a hook made the keys that the next one may count on."""
     entry.setdefault("id", uuid4())
@@ -149,8 +191,7 @@ def _complete(entry: EntryTypedDict) -> None:
 
 
 def _failed(hook: BaseHook, entry: EntryTypedDict, error: Exception) -> EntryTypedDict:
-    text = safe_str(error) or type(error).__name__
-    return fail(entry, "HookError", f"{hook_name(hook)}: {text}")
+    return fail(entry, "HookError", f"{hook_name(hook)}: {told(error, hook)}")
 
 
 # -- copies ----------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from synapse_core.errors import PluginError, ValidationError
+from synapse_flow.failures import PlaceNotFoundError, store_error
 from synapse_flow.files import _beside, _file_system, _reason
 from synapse_flow.urls import shown_url
 
@@ -78,15 +79,16 @@ def _files_of(source: str, format: str, options: Mapping[str, Any]) -> list[Data
         if any(mark in path for mark in "*?["):
             infos = {each: info for each, info in fs.glob(path, detail=True).items() if info.get("type") == "file"}
             if not infos:
-                raise ValidationError(f"no file matches {name}")
+                raise PlaceNotFoundError(f"no file matches {name}")
             return [_data_file(fs, each, infos[each], options) for each in sorted(infos)]
         if fs.isdir(path):
             return _files_in(fs, path, format, options, name)
     except PluginError:
         raise
     except Exception as error:  # every kind of storage has errors of its own
-        raise ValidationError(f"{name} cannot be read: {_reason(error, source, options)}") from error
-    raise ValidationError(f"there is no file or folder {name}.{_beside(source)}")
+        kind = store_error(error, ValidationError)
+        raise kind(f"{name} cannot be read: {_reason(error, source, options)}") from error
+    raise PlaceNotFoundError(f"there is no file or folder {name}{_beside(source)}")
 
 
 def _files_in(fs: Any, folder: str, format: str, options: Mapping[str, Any], name: str) -> list[DataFile]:

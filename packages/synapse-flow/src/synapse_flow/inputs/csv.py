@@ -18,6 +18,7 @@ from synapse_flow.columns import duplicates
 from synapse_flow.entries import EntryTypedDict
 from synapse_flow.files import SourceFile
 from synapse_flow.hooks.base import BaseHook
+from synapse_flow.identity import digest_of
 from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
 from synapse_flow.inputs.blocks import RecordCutter, transcoded
 
@@ -239,8 +240,9 @@ class CSVInputAdapter(BaseInputAdapter):
         return self._file.progress()
 
     def identity(self) -> Any:
-        """Return the file's name, size and time of change, and the columns."""
-        return {**self._file.identity(), "columns": self._names}
+        """Return the file's name, size and time of change, the columns, and a digest of the options."""
+        options = digest_of(self._dialect, self._given_encoding, self._file.compression, self._skip_rows)
+        return {**self._file.identity(), "columns": self._names, "options": options}
 
     def _record_end(self, data: bytes, final: bool) -> tuple[int, int] | None:
         """Return where the record that `data` begins with ends, and how many lines it has."""

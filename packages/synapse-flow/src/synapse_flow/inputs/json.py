@@ -167,8 +167,9 @@ class JSONInputAdapter(BaseInputAdapter):
         return self._file.progress()
 
     def identity(self) -> Any:
-        """Return the file's name, size and time of change, and where in it records are."""
-        return {**self._file.identity(), "format": self._format, "item_path": self._path}
+        """Return the file's name, size and time of change, how it is read, and where in it records are."""
+        how = {"encoding": self._transcode, "compression": self._file.compression}
+        return {**self._file.identity(), "format": self._format, "item_path": self._path, **how}
 
     # -- arrays --
 

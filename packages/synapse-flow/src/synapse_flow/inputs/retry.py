@@ -14,6 +14,7 @@ from synapse_flow.entries import EntryTypedDict, RecordError
 from synapse_flow.files import SourceFile
 from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
 from synapse_flow.inputs.blocks import RecordCutter
+from synapse_flow.inputs.mending import mended, still_wrong
 
 __all__ = ["RetryInputAdapter"]
 
@@ -21,11 +22,19 @@ _NOT_OF_READERS = ("HookError", "PackingError")
 
 
 class RetryInputAdapter(BaseInputAdapter):
-    """Reads the JSON lines that `JSONOutputAdapter` wrote of failed records: the same raw data, ids and positions.
+    r"""Reads the JSON lines that `JSONOutputAdapter` wrote of failed records: the same raw data, ids and positions.
 
-    A record that the earlier input could not read (its bytes were no text, its row had another number of fields)
-    fails again for that reason, since its raw data is not what was meant. Correct ``raw_data`` in its line and
-    take ``errors`` out, and it is tried like the others.
+    A record that the earlier input could not read fails again for that reason, as long as the reason is still to be
+    seen in its ``raw_data``; once that is mended it is tried like the others:
+
+    - ``encoding``: a text in it shows a byte as ``\x80`` to ``\xff``.
+    - ``column_count``: fields stand under ``""``, for which the header has no name, or a field that the message
+      names is missing.
+    - ``json_invalid``, ``json_type``, ``InputError``, and ``encoding`` of a line of JSON: it is ``{"value": ...}``.
+      Put the object in place of that, or mend the text behind ``value`` until it is the JSON of one.
+
+    Other reasons of an input cannot be told from raw data, nor can a text that does mean ``\xe9``: take ``errors``
+    out of the line, and it is tried.
 
     Args:
         source: Path, or a URL that fsspec knows; may end with ``.gz`` or ``.zst``.
@@ -83,7 +92,7 @@ class RetryInputAdapter(BaseInputAdapter):
                 if line.strip()
             ]
             block.count = len(rows)
-            block.payload = [(row["raw_data"], row.get("line"), _unreadable(row.get("errors"))) for row in rows]
+            block.payload = [_tried(row) for row in rows]
             ids = [row.get("id") for row in rows]
             block.ids = ids if any(ids) else None
             block.positions = [row.get("position") for row in rows]
@@ -113,6 +122,13 @@ class RetryInputAdapter(BaseInputAdapter):
                 f"{self.path}, line {number}: 'position' is {position!r}; it has to be a whole number"
             )
         return row
+
+
+def _tried(row: dict[str, Any]) -> tuple[dict[str, Any], int | None, list[RecordError]]:
+    """Return a record, its line, and why it still is none."""
+    errors = _unreadable(row.get("errors"))
+    raw = mended(row["raw_data"], errors)
+    return raw, row.get("line"), still_wrong(raw, errors)
 
 
 def _unreadable(errors: Any) -> list[RecordError]:

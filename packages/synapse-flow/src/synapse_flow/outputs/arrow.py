@@ -151,6 +151,10 @@ class ArrowOutputAdapter(BaseOutputAdapter):
         self._end()
         self._file.discard()
 
+    def abandon(self) -> None:
+        """Wait no longer for anybody who reads what is written."""
+        self._file.give_up()
+
     def _end(self) -> None:
         if self._sink is not None:
             self._sink.end()

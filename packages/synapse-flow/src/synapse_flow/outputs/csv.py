@@ -146,6 +146,8 @@ class CSVOutputAdapter(FileOutputAdapter):
         ValidationError: The marks make no CSV, the encoding does not exist, or a column is named twice.
     """
 
+    _compares_itself = ("_given", "_columns", "_learns")  # in resume(), which tells what the columns were
+
     def __init__(
         self,
         target: str | os.PathLike[str],

@@ -191,6 +191,10 @@ class ExcelOutputAdapter(BaseOutputAdapter):
             with suppress(Exception):
                 sheet._writer.cleanup()  # the file in which it keeps rows, or that stays until the process ends
 
+    def abandon(self) -> None:
+        """Wait no longer for anybody who reads what is written."""
+        self._file.give_up()
+
     def _put_header(self) -> None:
         if len(self._columns) > MOST_COLUMNS:
             raise ExecutionError(f"{self.path}: {len(self._columns):,} columns are more than Excel's {MOST_COLUMNS:,}")

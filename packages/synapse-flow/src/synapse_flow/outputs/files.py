@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 from synapse_flow.collecting import Collector, Validator
 from synapse_flow.entries import EntryTypedDict
@@ -49,8 +49,6 @@ class FileOutputAdapter(BaseOutputAdapter):
         post_hooks: Hooks of this output, after the validation.
     """
 
-    resumable: ClassVar[bool] = True
-
     def __init__(
         self,
         target: str | os.PathLike[str],
@@ -70,6 +68,11 @@ class FileOutputAdapter(BaseOutputAdapter):
     def path(self) -> str:
         """The file's path, or URL."""
         return self._file.name
+
+    @property
+    def resumable(self) -> bool:  # type: ignore[override]
+        """Whether a run that was killed can go on: where the output is a file, or the null device."""
+        return self._file.resumable
 
     # -- for those who inherit --
 
@@ -134,8 +137,14 @@ class FileOutputAdapter(BaseOutputAdapter):
         """Remove what was written."""
         self._file.discard()
 
+    def abandon(self) -> None:
+        """Wait no longer for anybody who reads what is written."""
+        self._file.give_up()
+
     def resume(self, state: Any) -> None:
         """Go on behind what was committed; a file that was finished may be in its place already."""
+        if type(state["offset"]) is not int or state["offset"] < 0:
+            raise ValueError(f"'offset' is {state['offset']!r}")
         self._finished = state.get("finished", False)
         self._file.open(state["offset"], whole=self._finished)
         self._empty = state["empty"]
