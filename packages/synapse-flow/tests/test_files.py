@@ -16,7 +16,8 @@ from hypothesis import given, settings, strategies as st
 from synapse_core.errors import ConfigError, ExecutionError, ValidationError
 from synapse_flow import CSVInputAdapter, JSONOutputAdapter, MemoryOutputAdapter, Pipe, SyncFifoExecutor
 from synapse_flow.compression import compressed
-from synapse_flow.files import Publication, SourceFile
+from synapse_flow.publication import Publication
+from synapse_flow.source_file import SourceFile
 
 SUFFIXES = {"gzip": ".gz", "zstd": ".zst", None: ""}
 TABLE = b"id,name\r\n" + b"".join(b"%d,%d\r\n" % (i, i * 7919 % 10007) for i in range(3000))

@@ -62,6 +62,11 @@ class Checkpoint:
         self.path = Path(path)
         self._next = self.path.with_name(self.path.name + ".next")
 
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """The file, and the one that replaces it."""
+        return self.path, self._next
+
     def load(self) -> Commit | None:
         """Return the last commit, or None where there is none.
 

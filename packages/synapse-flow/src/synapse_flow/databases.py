@@ -14,6 +14,7 @@ from synapse_core.redaction import redact, secret_values
 from synapse_core.safe_text import safe_str
 from synapse_flow.failures import PlaceNotFoundError, database_error
 from synapse_flow.urls import shown_url
+from synapse_flow.used_files import UsedFile, used_database
 
 __all__ = ["Database", "has_order", "table_name"]
 
@@ -158,6 +159,11 @@ class Database:
         except Exception as error:
             words = redact(safe_str(error), [self.url.password or ""], shortest=1)
             raise ValidationError(f"{_shown(self.url)} cannot be used: {words}") from None
+
+    def used(self) -> list[UsedFile]:
+        """Return its file, where it is one of SQLite's."""
+        path = self._sqlite_file()
+        return [] if path is None else [used_database(path)]
 
     def _sqlite_file(self) -> Path | None:
         name = self.url.database

@@ -13,6 +13,7 @@ from synapse_core.errors import BackendMissingError, ExecutionError, PluginError
 from synapse_core.safe_text import safe_str
 from synapse_flow.failures import PlaceNotFoundError
 from synapse_flow.urls import shown_url
+from synapse_flow.used_files import UsedFile, used_database
 
 __all__ = ["DuckDB", "quoted"]
 
@@ -55,6 +56,10 @@ class DuckDB:
     def is_file(self) -> bool:
         """Whether it is a file of this machine."""
         return bool(self._path) and not self._path.startswith(":memory:") and "://" not in self._path
+
+    def used(self) -> list[UsedFile]:
+        """Return its file, where it is one."""
+        return [used_database(self._path)] if self.is_file else []
 
     def connect(self) -> Any:
         """Return a connection of its own transactions.

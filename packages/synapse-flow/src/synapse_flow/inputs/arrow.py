@@ -15,10 +15,11 @@ from synapse_flow.chunks import Chunk, ChunkSizes, Decoder
 from synapse_flow.columns import duplicates
 from synapse_flow.entries import EntryTypedDict
 from synapse_flow.hooks.base import BaseHook
-from synapse_flow.inputs.arrow_files import FORMATS, DataFile, find_files, identity_of
+from synapse_flow.inputs.arrow_files import FORMATS, DataFile, find_files, identity_of, means, used_now
 from synapse_flow.inputs.arrow_readers import OpenFile, Sieve, open_file
 from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
 from synapse_flow.urls import shown_url
+from synapse_flow.used_files import UsedFile
 
 __all__ = ["ArrowInputAdapter", "ParquetInputAdapter"]
 
@@ -97,6 +98,15 @@ class ArrowInputAdapter(BaseInputAdapter):
             return None
         more = len(self._names) - 1
         return shown_url(self._names[0]) + (f" and {more} more" if more else "")
+
+    def used_files(self) -> Iterable[UsedFile]:
+        """Return the files that are there now."""
+        return used_now(self._names or [], self._format, self._options)
+
+    def would_read(self, file: UsedFile) -> str | None:
+        """Return the folder or pattern of which a file is, or will be, one."""
+        names = self._names or []
+        return next((shown_url(name) for name in names if means(name, self._format, self._options, file)), None)
 
     def open(self) -> None:
         """Find the files, and open the first.

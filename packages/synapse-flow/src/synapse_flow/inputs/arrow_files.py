@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+from fsspec.utils import glob_translate
+
 from synapse_core.errors import PluginError, ValidationError
 from synapse_flow.failures import PlaceNotFoundError, store_error
-from synapse_flow.files import _beside, _file_system, _reason
+from synapse_flow.file_systems import beside, file_system, is_local, reason
 from synapse_flow.urls import shown_url
+from synapse_flow.used_files import UsedFile, used_file
 
-__all__ = ["DataFile", "FORMATS", "find_files", "identity_of"]
+__all__ = ["FORMATS", "DataFile", "find_files", "identity_of", "means", "used_now"]
 
 FORMATS = ("auto", "parquet", "arrow")
 
@@ -57,7 +62,7 @@ class DataFile:
 
     def reason(self, error: Exception) -> str:
         """Return what an error says, without secrets, in a line."""
-        return _reason(error, self.name, self.options).partition("\n")[0]
+        return reason(error, self.name, self.options).partition("\n")[0]
 
 
 def find_files(sources: Sequence[str], format: str, options: Mapping[str, Any]) -> list[DataFile]:
@@ -69,8 +74,35 @@ def find_files(sources: Sequence[str], format: str, options: Mapping[str, Any]) 
     return [found for source in sources for found in _files_of(source, format, options)]
 
 
+def used_now(sources: Sequence[str], format: str, options: Mapping[str, Any]) -> Iterator[UsedFile]:
+    """Yield the files that sources mean now; those of stores as they are written."""
+    for source in sources:
+        if not is_local(source.rpartition("::")[2]):
+            yield used_file(source, options)
+            continue
+        with suppress(Exception):  # it is said when it is opened
+            for found in find_files([source], format, options):
+                yield replace(used_file(found.path), name=found.name)
+
+
+def means(source: str, format: str, options: Mapping[str, Any], file: UsedFile) -> bool:
+    """Say whether a folder or a pattern means a file, be it there or not."""
+    where, at = used_file(source, options).at, file.at
+    if isinstance(where, Path) and isinstance(at, Path):
+        folder, path = str(where), str(at)
+    elif isinstance(where, tuple) and isinstance(at, tuple) and where[:-1] == at[:-1]:
+        folder, path = str(where[-1]), str(at[-1])
+    else:
+        return False
+    if any(mark in folder for mark in "*?["):
+        return re.match(glob_translate(folder), path) is not None
+    inner = path.removeprefix(folder.rstrip("/") + "/")
+    hidden = any(part.startswith((".", "_")) for part in inner.split("/"))
+    return inner != path and not hidden and path.lower().endswith(_SUFFIXES[format])
+
+
 def _files_of(source: str, format: str, options: Mapping[str, Any]) -> list[DataFile]:
-    fs, path = _file_system(source, options)
+    fs, path = file_system(source, options)
     name = shown_url(source)
     try:
         fs.invalidate_cache(path)  # it remembers listings for as long as the process lives
@@ -87,8 +119,8 @@ def _files_of(source: str, format: str, options: Mapping[str, Any]) -> list[Data
         raise
     except Exception as error:  # every kind of storage has errors of its own
         kind = store_error(error, ValidationError)
-        raise kind(f"{name} cannot be read: {_reason(error, source, options)}") from error
-    raise PlaceNotFoundError(f"there is no file or folder {name}{_beside(source)}")
+        raise kind(f"{name} cannot be read: {reason(error, source, options)}") from error
+    raise PlaceNotFoundError(f"there is no file or folder {name}{beside(source)}")
 
 
 def _files_in(fs: Any, folder: str, format: str, options: Mapping[str, Any], name: str) -> list[DataFile]:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, Records
 from synapse_flow.entries import EntryTypedDict
 from synapse_flow.hooks.base import BaseHook
+from synapse_flow.used_files import UsedFile
 
 __all__ = [
     "UNSENDABLE",
@@ -147,6 +148,14 @@ class BaseInputAdapter(ABC):
 
     def done(self) -> tuple[int, int] | None:
         """Return how much has been read and how much there is, in any unit; None where that is unknown."""
+        return None
+
+    def used_files(self) -> Iterable[UsedFile]:
+        """Return the files that it reads, which no output of the run may write over."""
+        return ()
+
+    def would_read(self, file: UsedFile) -> str | None:
+        """Return the folder or pattern, as it may be shown, by which a later run would read a file; None for none."""
         return None
 
     def identity(self) -> Any:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Generator, Sequence
 
 from synapse_core.errors import ExecutionError, ValidationError
 from synapse_flow.chunks import ChunkSizes
-from synapse_flow.files import SourceFile
 from synapse_flow.inputs.base import Block
+from synapse_flow.source_file import SourceFile
 
 __all__ = ["RecordCutter", "transcoded"]
 

@@ -16,11 +16,12 @@ from synapse_core.errors import ExecutionError, ValidationError
 from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, Records
 from synapse_flow.columns import duplicates
 from synapse_flow.entries import EntryTypedDict
-from synapse_flow.files import SourceFile
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.identity import digest_of
 from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
 from synapse_flow.inputs.blocks import RecordCutter, transcoded
+from synapse_flow.source_file import SourceFile
+from synapse_flow.used_files import UsedFile
 
 __all__ = ["CSVInputAdapter"]
 
@@ -149,6 +150,10 @@ class CSVInputAdapter(BaseInputAdapter):
     def path(self) -> str:
         """The file's path, or URL."""
         return self._file.name
+
+    def used_files(self) -> Iterable[UsedFile]:
+        """Return the file."""
+        return [self._file.used()]
 
     def open(self) -> None:
         """Open the file, and read the header.

@@ -17,6 +17,7 @@ from synapse_flow.entries import EntryTypedDict
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
 from synapse_flow.urls import shown_url
+from synapse_flow.used_files import UsedFile
 
 __all__ = ["DuckDBInputAdapter"]
 
@@ -79,6 +80,10 @@ class DuckDBInputAdapter(BaseInputAdapter):
     def path(self) -> str:
         """The database's path."""
         return shown_url(self._database.name)
+
+    def used_files(self) -> Iterable[UsedFile]:
+        """Return the file of the database, where it is one."""
+        return self._database.used()
 
     def open(self) -> None:
         """Open the database, and look at the query.

@@ -15,9 +15,10 @@ from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, Records
 from synapse_flow.columns import duplicates
 from synapse_flow.entries import EntryTypedDict
 from synapse_flow.excel import openpyxl, plain_text
-from synapse_flow.files import SourceFile
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
+from synapse_flow.source_file import SourceFile
+from synapse_flow.used_files import UsedFile
 
 __all__ = ["ExcelInputAdapter"]
 
@@ -77,6 +78,10 @@ class ExcelInputAdapter(BaseInputAdapter):
     def path(self) -> str:
         """The file's path, or URL."""
         return self._file.name
+
+    def used_files(self) -> Iterable[UsedFile]:
+        """Return the file."""
+        return [self._file.used()]
 
     def open(self) -> None:
         """Open the workbook, and read the header.

@@ -17,10 +17,11 @@ from pydantic_core import from_json
 from synapse_core.errors import BackendMissingError, ExecutionError, ValidationError
 from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, Records
 from synapse_flow.entries import EntryTypedDict, RecordError
-from synapse_flow.files import SourceFile
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.inputs.base import BaseInputAdapter, Block, RowDecoder, Start
 from synapse_flow.inputs.blocks import RecordCutter, transcoded
+from synapse_flow.source_file import SourceFile
+from synapse_flow.used_files import UsedFile
 
 __all__ = ["JSONInputAdapter"]
 
@@ -83,6 +84,10 @@ class JSONInputAdapter(BaseInputAdapter):
     def path(self) -> str:
         """The file's path, or URL."""
         return self._file.name
+
+    def used_files(self) -> Iterable[UsedFile]:
+        """Return the file."""
+        return [self._file.used()]
 
     def open(self) -> None:
         """Open the file, and see how it begins.

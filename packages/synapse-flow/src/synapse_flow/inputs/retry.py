@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from typing import Any, ClassVar, cast
 
 import pydantic_core
@@ -11,10 +11,11 @@ import pydantic_core
 from synapse_core.errors import ExecutionError, ValidationError
 from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, Records
 from synapse_flow.entries import EntryTypedDict, RecordError
-from synapse_flow.files import SourceFile
 from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
 from synapse_flow.inputs.blocks import RecordCutter
 from synapse_flow.inputs.mending import mended, still_wrong
+from synapse_flow.source_file import SourceFile
+from synapse_flow.used_files import UsedFile
 
 __all__ = ["RetryInputAdapter"]
 
@@ -52,6 +53,10 @@ class RetryInputAdapter(BaseInputAdapter):
     def path(self) -> str:
         """The file's path, or URL."""
         return self._file.name
+
+    def used_files(self) -> Iterable[UsedFile]:
+        """Return the file."""
+        return [self._file.used(role="file of errors that is run again")]
 
     def open(self) -> None:
         """Open the file.

@@ -20,6 +20,7 @@ from synapse_flow.databases import Database, has_order, table_name
 from synapse_flow.entries import EntryTypedDict
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.inputs.base import BaseInputAdapter, Block, RowDecoder, Start
+from synapse_flow.used_files import UsedFile
 
 __all__ = ["SQLAlchemyInputAdapter", "SQLInputAdapter"]
 
@@ -92,6 +93,10 @@ class SQLAlchemyInputAdapter(BaseInputAdapter):
     def path(self) -> str:
         """The database's URL, without its password."""
         return self._database.name
+
+    def used_files(self) -> Iterable[UsedFile]:
+        """Return the file of the database, where it is one."""
+        return self._database.used()
 
     def open(self) -> None:
         """Connect, and begin the query.

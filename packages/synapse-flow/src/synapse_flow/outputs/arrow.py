@@ -13,10 +13,11 @@ from synapse_core.safe_text import safe_str
 from synapse_flow.arrow_data import need_pyarrow
 from synapse_flow.collecting import Collector
 from synapse_flow.entries import EntryTypedDict
-from synapse_flow.files import Publication
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.outputs.arrow_batches import BatchCollector, BatchShaper, RowShape, shape_of
 from synapse_flow.outputs.base import BaseOutputAdapter
+from synapse_flow.publication import Publication
+from synapse_flow.used_files import UsedFile
 from synapse_flow.validation.rows import NoValidator
 
 __all__ = ["ArrowOutputAdapter", "ParquetOutputAdapter"]
@@ -96,6 +97,18 @@ class ArrowOutputAdapter(BaseOutputAdapter):
     def path(self) -> str:
         """The file's path, or URL."""
         return self._file.name
+
+    def check(self) -> None:
+        """See what is in the way of the file.
+
+        Raises:
+            ExecutionError: A folder is in its place, or a file in that of its folder.
+        """
+        self._file.check()
+
+    def used_files(self) -> Iterable[UsedFile]:
+        """Return the file, and its part."""
+        return self._file.used()
 
     def begin(self, model: Any, columns: list[str] | None) -> None:
         """Take the columns of the model."""

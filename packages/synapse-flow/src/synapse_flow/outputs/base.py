@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 from synapse_flow.collecting import Collector, EntryCollector
 from synapse_flow.entries import EntryTypedDict
 from synapse_flow.hooks.base import BaseHook
+from synapse_flow.used_files import UsedFile
 
 __all__ = ["BaseAsyncOutputAdapter", "BaseOutputAdapter"]
 
@@ -58,6 +59,13 @@ class BaseOutputAdapter(ABC):
 
     def abandon(self) -> None:
         """Wait for nobody any more: the run is aborted. Called by another thread, at any time."""
+
+    def check(self) -> None:
+        """See whether it can be written where it is to be; called before anything is opened."""
+
+    def used_files(self) -> Iterable[UsedFile]:
+        """Return the files that it writes, which nothing else of the run may read or write."""
+        return ()
 
     # -- for outputs that know more --
 

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from synapse_flow.collecting import Collector, Validator
+from synapse_flow.compression import compressed, compression_of
 from synapse_flow.entries import EntryTypedDict
-from synapse_flow.files import Publication, compressed, compression_of
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.outputs.base import BaseOutputAdapter
+from synapse_flow.publication import Publication
+from synapse_flow.used_files import UsedFile
 from synapse_flow.validation.rows import NoValidator
 
 __all__ = ["FileOutputAdapter"]
@@ -68,6 +70,18 @@ class FileOutputAdapter(BaseOutputAdapter):
     def path(self) -> str:
         """The file's path, or URL."""
         return self._file.name
+
+    def check(self) -> None:
+        """See what is in the way of the file.
+
+        Raises:
+            ExecutionError: A folder is in its place, or a file in that of its folder.
+        """
+        self._file.check()
+
+    def used_files(self) -> Iterable[UsedFile]:
+        """Return the file, and its part."""
+        return self._file.used()
 
     @property
     def resumable(self) -> bool:  # type: ignore[override]

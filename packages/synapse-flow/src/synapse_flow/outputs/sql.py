@@ -17,6 +17,7 @@ from synapse_flow.hooks.base import BaseHook
 from synapse_flow.outputs.base import BaseOutputAdapter
 from synapse_flow.outputs.sql_tables import column_of_values, sql_type, sql_value
 from synapse_flow.outputs.table_modes import check_mode, refuse_existing
+from synapse_flow.used_files import UsedFile
 from synapse_flow.validation.rows import NoValidator
 
 __all__ = ["SQLAlchemyOutputAdapter", "SQLOutputAdapter"]
@@ -81,6 +82,10 @@ class SQLAlchemyOutputAdapter(BaseOutputAdapter):
     def path(self) -> str:
         """The database and the table, without a password."""
         return f"{self._database.name} {self._name}"
+
+    def used_files(self) -> Iterable[UsedFile]:
+        """Return the file of the database, where it is one."""
+        return self._database.used()
 
     def begin(self, model: Any, columns: list[str] | None) -> None:
         """Take the columns of the model."""

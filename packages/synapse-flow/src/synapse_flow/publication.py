@@ -1,194 +1,27 @@
-"""Files of any place and compression: read from any offset, and published when they are whole."""
+"""Files that are written, and published when they are whole."""
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from fsspec.core import url_to_fs
-
-from synapse_core.errors import BackendMissingError, ExecutionError, PluginError, ValidationError, nearest
-from synapse_core.redaction import redact, secret_values
-from synapse_core.safe_text import safe_str
-from synapse_flow.compression import DamagedError, compressed, compression_of, decompressed
-from synapse_flow.failures import OutputTakenError, PlaceNotFoundError, store_error
+from synapse_core.errors import BackendMissingError, ExecutionError, PluginError, ValidationError
+from synapse_flow.failures import OutputTakenError, store_error
+from synapse_flow.file_systems import file_system, is_local, local_path, reason
 from synapse_flow.local_places import Through, is_null, is_through, obstacle, real_path, take_access
 from synapse_flow.urls import shown_url
+from synapse_flow.used_files import UsedFile, used_file
 
-__all__ = ["Publication", "SourceFile", "compressed", "compression_of"]
+__all__ = ["Publication"]
 
-_EXTRAS = {"s3": "s3", "s3a": "s3"}
 _KEEP_BACK = {"s3", "s3a", "gs", "gcs"}  # stores where an upload shows when it is committed, and not before
-_LOCAL = ("file://", "local://")
-_BEGINNINGS = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
-
-
-def _reason(error: Exception, url: str, options: Mapping[str, Any]) -> str:
-    """Return what an error of a file system says, without the secrets that it was given."""
-    text = getattr(error, "strerror", None) or safe_str(error) or type(error).__name__
-    return redact(str(text), secret_values({"url": url, **options}))
-
-
-def _file_system(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
-    """Return the file system of a URL, and the path in it.
-
-    Raises:
-        BackendMissingError: No package for it is installed.
-        ValidationError: There is no such file system, or it does not take these options.
-    """
-    try:
-        return url_to_fs(url, **options)  # type: ignore[no-any-return]
-    except ImportError as error:
-        scheme = url.partition("://")[0]
-        extra = _EXTRAS.get(scheme)
-        what = f"type: pip install 'synapse-flow[{extra}]'" if extra else _reason(error, url, options)
-        raise BackendMissingError(f"no file system for {scheme}:// is installed here; {what}") from None
-    except Exception as error:
-        names = f" and storage_options= with {', '.join(options)}" if options else ""
-        raise ValidationError(
-            f"no file system can be made of {shown_url(url)}{names}: {_reason(error, url, options)}"
-        ) from None
-
-
-class SourceFile:
-    """A file that is read from its beginning to its end.
-
-    Args:
-        source: Path, or a URL that fsspec knows.
-        compression: ``"infer"``, ``"gzip"``, ``"zstd"`` or None.
-        options: For the file system, such as credentials.
-
-    Raises:
-        ValidationError: There is no such file, or it is a folder, or may not be read.
-    """
-
-    def __init__(
-        self, source: str | os.PathLike[str], compression: str | None, options: Mapping[str, Any] | None = None
-    ) -> None:
-        self._url = os.fspath(source)
-        self._options = dict(options or {})
-        self.name = shown_url(self._url)
-        self.compression = compression_of(self.name, compression)
-        self._raw: Any = None
-        self._stream: Any = None
-        self.size = 0
-
-    @property
-    def url(self) -> str:
-        """The path or URL as it was given, which may hold a password."""
-        return self._url
-
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """What the file system was given, which may hold secrets."""
-        return self._options
-
-    def open(self, offset: int = 0) -> None:
-        """Open the file at an offset of what it holds uncompressed.
-
-        Raises:
-            ValidationError: There is no such file, or it is a folder, or may not be read.
-            AuthenticationError: Its store has no credentials.
-            BackendUnreachableError: Nobody answers at its store.
-            ExecutionError: It cannot be opened, or it is shorter than `offset`.
-        """
-        fs, path = _file_system(self._url, self._options)
-        try:
-            fs.invalidate_cache(path)  # it remembers listings for as long as the process lives
-            self.size = fs.size(path) or 0
-            self._raw = fs.open(path, "rb")
-        except FileNotFoundError:
-            raise PlaceNotFoundError(f"there is no file {self.name}{_beside(self.name)}") from None
-        except (IsADirectoryError, PermissionError) as error:
-            raise ValidationError(f"{self.name} cannot be read: {self._reason(error)}") from None
-        except Exception as error:  # every kind of storage has errors of its own
-            raise store_error(error)(f"{self.name} cannot be opened: {self._reason(error)}") from error
-        self._stream = decompressed(self._raw, self.compression)
-        if offset and self.compression is None:
-            self._raw.seek(offset)
-            return
-        while offset:
-            passed = len(self.read(min(offset, 1 << 20)))
-            if not passed:
-                raise ExecutionError(f"{self.name} is {offset:,} bytes shorter than it was when a run stopped there")
-            offset -= passed
-
-    @property
-    def raw(self) -> Any:
-        """The open file as it is, for those who read it in another order."""
-        return self._raw
-
-    def read(self, size: int) -> bytes:
-        """Return the next bytes, at most `size`; none at the end.
-
-        Raises:
-            ExecutionError: The file is cut off, damaged, or gone.
-        """
-        try:
-            return self._stream.read(size)  # type: ignore[no-any-return]
-        except EOFError:
-            raise ExecutionError(
-                f"{self.name} ends in the middle of its {self.compression} data: the file is cut off, and what follows "
-                "is missing"
-            ) from None
-        except DamagedError as error:
-            raise ExecutionError(f"{self.name} is no whole {self.compression} file: {error}") from error
-        except Exception as error:  # every kind of storage has errors of its own
-            raise ExecutionError(f"{self.name} cannot be read any further: {self._reason(error)}") from error
-
-    def hint(self, beginning: bytes) -> str:
-        """Return why a file that begins so is no text in UTF-8, and what to type; nothing where it may be."""
-        for name, mark in _BEGINNINGS.items():
-            if beginning.startswith(mark) and self.compression is None:
-                return f"it begins as {name} data does: compression={name!r} reads that"
-        if beginning.startswith((b"\xff\xfe", b"\xfe\xff")):
-            return "it begins with the mark of UTF-16: encoding='utf-16' reads that"
-        if b"\0" in beginning:
-            return "it holds NUL characters, as text in UTF-16 does: name the file's encoding with encoding="
-        return ""
-
-    def progress(self) -> tuple[int, int] | None:
-        """Return how many bytes of the file have been read, and how many there are."""
-        with suppress(Exception):
-            return self._raw.tell(), self.size
-        return None
-
-    def close(self) -> None:
-        """Close it."""
-        for stream in (self._stream, self._raw):
-            if stream is not None:
-                with suppress(Exception):
-                    stream.close()
-        self._stream = self._raw = None
-
-    def identity(self) -> dict[str, Any]:
-        """Return what tells this file from another one of the same name."""
-        fs, path = _file_system(self._url, self._options)
-        info = fs.info(path)
-        changed = info.get("mtime") or info.get("LastModified") or info.get("ETag")
-        found = {"file": self.name, "size": info.get("size"), "changed": str(changed)}
-        if self.name != self._url:  # what is not shown may tell two files apart
-            found["url"] = hashlib.sha256(self._url.encode()).hexdigest()[:16]
-        return found
-
-    def _reason(self, error: Exception) -> str:
-        return _reason(error, self._url, self._options)
-
-
-def _beside(name: str) -> str:
-    folder = Path(name).parent
-    if "://" in name or not folder.is_dir():
-        return ""
-    near = nearest(Path(name).name, [each.name for each in folder.iterdir()])
-    return near and f".{near}"
 
 
 class Publication:
@@ -210,8 +43,8 @@ class Publication:
         self._url = os.fspath(target)
         self._options = dict(options or {})
         self.name = shown_url(self._url)
-        self.is_local = "://" not in self._url or self._url.startswith(_LOCAL)
-        self._path = Path(self._url.partition("://")[2] if self._url.startswith(_LOCAL) else self._url)
+        self.is_local = is_local(self._url)
+        self._path = Path(local_path(self._url))
         self._real: Path | None = None  # where links lead, as long as it is open
         self._given_up = False
         self._file: Any = None
@@ -225,10 +58,14 @@ class Publication:
         """The path or URL as it was given, which may hold a password."""
         return self._url
 
-    @property
-    def options(self) -> Mapping[str, Any]:
-        """What the file system was given, which may hold secrets."""
-        return self._options
+    def used(self) -> Iterator[UsedFile]:
+        """Yield the files that are written: this one, and its part."""
+        if self.path is None:
+            yield used_file(self._url, self._options)
+            return
+        yield UsedFile(self.name, self.path)
+        if not self.is_through:
+            yield UsedFile(str(self.partial), self.partial, role="unfinished {part}")
 
     @property
     def path(self) -> Path | None:
@@ -342,7 +179,7 @@ class Publication:
         self._file = file
 
     def _open_elsewhere(self) -> None:
-        self._fs, path = _file_system(self._url, self._options)
+        self._fs, path = file_system(self._url, self._options)
         protocols = {self._fs.protocol} if isinstance(self._fs.protocol, str) else set(self._fs.protocol)
         if protocols & _KEEP_BACK:
             self._file, self._places = self._fs.open(path, "wb", autocommit=False), None
@@ -486,4 +323,4 @@ class Publication:
 
     def _unwritable(self, error: Exception) -> PluginError:
         kind = ExecutionError if self.is_local else store_error(error)
-        return kind(f"{self.name} cannot be written: {_reason(error, self._url, self._options)}")
+        return kind(f"{self.name} cannot be written: {reason(error, self._url, self._options)}")
