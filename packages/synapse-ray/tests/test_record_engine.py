@@ -1,5 +1,6 @@
 """The record engine of Ray keeps every promise, whatever dies, and leaves nothing behind."""
 
+import contextlib
 import importlib
 import inspect
 import os
@@ -75,15 +76,28 @@ def numbers_and_pids() -> Any:
     return work
 
 
+def scoped(work: Any) -> Any:
+    """Return the same work with a scope, so that it is done by actors."""
+
+    class Work:
+        @contextlib.contextmanager
+        def in_worker(self) -> Iterator[Any]:
+            yield work
+
+    return Work()
+
+
+@pytest.mark.parametrize("kind", ["tasks", "actors"])
 @pytest.mark.parametrize("ordered", [True, pytest.param(False, marks=pytest.mark.campaign)])
-def test_workers_that_are_killed_at_random_instants_cost_no_chunk(connected_ray: ModuleType, ordered: bool) -> None:
+def test_workers_that_are_killed_at_random_instants_cost_no_chunk(
+    connected_ray: ModuleType, ordered: bool, kind: str
+) -> None:
+    work = numbers_and_pids() if kind == "tasks" else scoped(numbers_and_pids())
     seed = random.SystemRandom().randrange(10**9)
     chance = random.Random(seed)
     found = []
     kills, next_kill = 0, 10
-    for number, (chunk, pid) in enumerate(
-        RayEngine(max_workers=3).run(numbers_and_pids(), range(400), ordered=ordered)
-    ):
+    for number, (chunk, pid) in enumerate(RayEngine(max_workers=3).run(work, range(400), ordered=ordered)):
         found.append(chunk)
         if number >= next_kill and kills < 5:
             timer = threading.Timer(chance.uniform(0, 0.02), _kill, [pid])
@@ -92,6 +106,11 @@ def test_workers_that_are_killed_at_random_instants_cost_no_chunk(connected_ray:
             next_kill = number + chance.randrange(20, 70)
     assert (found if ordered else sorted(found)) == list(range(400)), seed
     assert kills == 5, seed
+
+
+def adds(amount: int) -> Any:
+    """Return work, to be sent by value, that adds to its chunk."""
+    return lambda chunk: chunk + amount
 
 
 def _kill(pid: int) -> None:
@@ -114,26 +133,45 @@ def test_a_run_leaves_no_actor_and_no_thread_however_it_ends(connected_ray: Modu
     assert connected_ray.is_initialized()
 
 
-def test_only_as_many_actors_start_as_there_are_chunks(connected_ray: ModuleType) -> None:
-    results = RayEngine().run(engine_work.FailsAt(None), [7])
-    assert next(results) == 7
+def test_only_as_many_actors_start_as_there_are_chunks(connected_ray: ModuleType, tmp_path: Path) -> None:
+    results = RayEngine().run(engine_work.Scoped(tmp_path), [7])
+    next(results)
     assert len(living_engine_workers()) == 1
     assert list(results) == []
 
 
+def test_work_without_a_scope_takes_the_processes_that_are_there(connected_ray: ModuleType) -> None:
+    first = {pid for _, pid in RayEngine(max_workers=2).run(numbers_and_pids(), range(20))}
+    assert living_engine_workers() == []
+    again = {pid for _, pid in RayEngine(max_workers=2).run(numbers_and_pids(), range(20))}
+    assert first & again
+
+
+def test_a_task_finds_the_work_of_its_own_run(connected_ray: ModuleType) -> None:
+    runs = [RayEngine(max_workers=1).run(adds(amount), range(50)) for amount in range(6)]
+    found = [list(each) for each in zip(*runs, strict=True)]
+    assert found == [[number + amount for amount in range(6)] for number in range(50)]
+
+
+@pytest.mark.parametrize("kind", ["tasks", "actors"])
 def test_whoever_waits_for_cpus_is_told_and_served_when_some_are_free(
-    connected_ray: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+    connected_ray: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    kind: str,
 ) -> None:
+    work: Any = engine_work.doubles if kind == "tasks" else scoped(engine_work.doubles)
     monkeypatch.setattr(StartNotice, "patience", 0.5)
     begun, end = tmp_path / "begun", tmp_path / "end"
     hog = connected_ray.remote(num_cpus=8)(_hog()).remote(str(begun), str(end))
     wait_for_file(begun)
     results: list[Any] = []
-    thread = threading.Thread(target=lambda: results.extend(RayEngine().run(engine_work.doubles, [[1], [2]])))
+    thread = threading.Thread(target=lambda: results.extend(RayEngine().run(work, [[1], [2]])))
     thread.start()
     told: list[str] = []
     assert poll(lambda: told.append(capsys.readouterr().err) or "still waiting" in "".join(told), PATIENCE)
-    assert "2 actors have not started, and each asks for 1 CPU. Free in the cluster: 0 of 8 CPU" in "".join(told)
+    assert f"2 {kind} have not started, and each asks for 1 CPU. Free in the cluster: 0 of 8 CPU" in "".join(told)
     assert results == []
     end.touch()
     thread.join(PATIENCE)

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from threading import local
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +26,7 @@ from synapse_flow.json_lines import json_value
 from synapse_flow.packing import Packing, UnpackableValueError
 from synapse_flow.validation.rows import NoValidator, RowValidator
 
-__all__ = ["AsyncChunkWork", "ChunkWork", "SentWork", "process_chunk"]
+__all__ = ["AsyncChunkWork", "ChunkWork", "SentWork", "process_chunk", "sent"]
 
 
 @dataclass
@@ -88,19 +89,49 @@ class AsyncChunkWork(ChunkWork):
 
 
 class SentWork:
-    """A `ChunkWork` for workers that are other processes; classes without an importable home go by value.
+    """A `ChunkWork` without hooks for workers that are other processes; classes without a home there go by value.
+
+    It is unpacked once in each thread that calls it.
 
     Raises:
         ValidationError: A part of it cannot be sent, which the message names.
     """
 
     def __init__(self, work: ChunkWork) -> None:
+        self._made = local()
         try:
-            self._sent = cloudpickle.dumps(work)
+            self._sent: bytes = cloudpickle.dumps(work)
         except Exception as error:
             raise ValidationError(
                 f"{_unsendable(work)} cannot be sent to another process: {safe_str(error)}"
             ) from error
+
+    def __getstate__(self) -> bytes:
+        return self._sent
+
+    def __setstate__(self, sent: bytes) -> None:
+        self._sent, self._made = sent, local()
+
+    def __call__(self, chunk: Chunk) -> ChunkResult:
+        """Work on one chunk."""
+        if not hasattr(self._made, "worker"):
+            self._made.worker = _Worker(self._unpacked())
+        worker: _Worker = self._made.worker
+        return worker.process(chunk)
+
+    def _unpacked(self) -> ChunkWork:
+        try:
+            work: ChunkWork = cloudpickle.loads(self._sent)
+        except ImportError as error:
+            raise ExecutionError(
+                f"a worker of the flow cannot import what the flow is made of: {error}. Install the package with the "
+                "model and the hooks where workers run, or define them in the script itself, from where they are sent"
+            ) from error
+        return work
+
+
+class SentScopedWork(SentWork):
+    """The same for one with hooks, which a worker sets up before its first chunk and tears down at the end."""
 
     def __call__(self, chunk: Chunk) -> ChunkResult:
         """Work on one chunk, as a worker of its own."""
@@ -110,15 +141,17 @@ class SentWork:
     @contextmanager
     def in_worker(self) -> Iterator[Callable[[Chunk], ChunkResult]]:
         """Do as `ChunkWork.in_worker` does."""
-        try:
-            work: ChunkWork = cloudpickle.loads(self._sent)
-        except ImportError as error:
-            raise ExecutionError(
-                f"a worker of the flow cannot import what the flow is made of: {error}. Install the package with the "
-                "model and the hooks where workers run, or define them in the script itself, from where they are sent"
-            ) from error
-        with work.in_worker() as apply:
+        with self._unpacked().in_worker() as apply:
             yield apply
+
+
+def sent(work: ChunkWork) -> SentWork:
+    """Return what stands for a `ChunkWork` on workers that are other processes.
+
+    Raises:
+        ValidationError: A part of it cannot be sent, which the message names.
+    """
+    return SentScopedWork(work) if work.hooks else SentWork(work)
 
 
 def process_chunk(worker: Any, chunk: Chunk) -> ChunkResult:

@@ -15,6 +15,8 @@ from synapse_core.errors import BackendUnreachableError, PluginError, Validation
 from synapse_core.safe_text import safe_str
 from synapse_ray.connection import Connection, close_connection, found_no_cluster, open_connection
 from synapse_ray.engine_actors import EngineActors
+from synapse_ray.engine_loop import EngineLoop
+from synapse_ray.engine_tasks import EngineTasks
 from synapse_ray.options import check_resource
 from synapse_ray.placement import refuse_impossible
 from synapse_ray.ray_internals import client_address, is_client_connection
@@ -27,10 +29,11 @@ ResultT = TypeVar("ResultT")
 
 
 class RayEngine:
-    """Works on several chunks at once, on actors of a Ray cluster: for work that computes, on many machines.
+    """Works on several chunks at once, on a Ray cluster: for work that computes, on many machines.
 
-    Every run has actors of its own, which start as chunks come and end with it. Where one dies, the chunks that it had
-    are worked on again by others. A cluster that runs already is never shut down, nor is a connection that this
+    Work with a scope gets actors of the run's own, which start as chunks come and end with it. Other work goes to
+    tasks, which start at once where Ray has processes that wait. Where a worker dies, the chunks that it had are worked
+    on again by others. A cluster that runs already is never shut down, nor is a connection that this
     process has.
 
     Args:
@@ -38,8 +41,8 @@ class RayEngine:
             out, it is the one that this process is connected to or that ``RAY_ADDRESS`` names, else a private one,
             which ends with the run.
         max_inflight: Chunks taken from the source and not yet given back, at most.
-        num_cpus: CPUs of each actor; fractions allowed.
-        max_workers: Actors. Default: as many as the cluster has CPUs for.
+        num_cpus: CPUs of each worker; fractions allowed.
+        max_workers: Workers at once. Default: as many as the cluster has CPUs for.
 
     Raises:
         ValidationError: An argument is no such number.
@@ -74,7 +77,7 @@ class RayEngine:
         """Yield ``work(chunk)`` for each chunk; in input order unless `ordered` is false.
 
         Raises:
-            WorkerLostError: Several actors died of the same chunk.
+            WorkerLostError: Several workers died of the same chunk.
             BackendUnreachableError: No cluster answers, or it was lost.
             BackendError: The cluster cannot run it: no node has that many CPUs, or what the work needs is not installed
                 there; or this process is connected to another cluster.
@@ -83,23 +86,27 @@ class RayEngine:
             packed = cloudpickle.dumps(work)  # type: ignore[no-untyped-call]
             connection = _opened(self._address)
             try:
-                actors = self._actors(packed, connection)
+                workers = self._workers_for(work, packed, connection)
                 try:
-                    yield from in_window(actors.submit, source, limit=self._limit, ordered=ordered)
+                    yield from in_window(workers.submit, source, limit=self._limit, ordered=ordered)
                 finally:
-                    if not sys.is_finalizing():  # else nobody answers any more, and Ray has ended the actors
-                        actors.end()
-                actors.raise_what_leaving_raised()
+                    if not sys.is_finalizing():  # else nobody answers any more, and Ray has ended them
+                        workers.end()
+                workers.raise_what_leaving_raised()
             finally:
                 if not sys.is_finalizing():
                     close_connection(connection)
 
-    def _actors(self, work: bytes, connection: Connection) -> EngineActors:
+    def _workers_for(self, work: Any, packed: bytes, connection: Connection) -> EngineLoop:
         resources = {"num_cpus": self._num_cpus}
         try:
             refuse_impossible(resources)
             most = self._workers or _room(self._num_cpus)
-            return EngineActors(work, connection, resources, most=min(most, self._limit))
+            if getattr(work, "in_worker", None) is not None:
+                return EngineActors(packed, connection, resources, most=min(most, self._limit))
+            # Where nobody has said how many, there is always a next one in line, so that no process waits for it.
+            most = self._workers or 2 * most
+            return EngineTasks(packed, connection, resources, most=min(most, self._limit))
         except PluginError:
             raise
         except Exception as error:
@@ -127,7 +134,7 @@ def _found() -> str:
 
 
 def _room(num_cpus: float) -> int:
-    """Return how many actors the cluster has CPUs for, if nothing else runs on it."""
+    """Return how many workers the cluster has CPUs for, if nothing else runs on it."""
     nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     cpus = [node["Resources"].get("CPU", 0) for node in nodes if node.get("Alive")]
     return max(1, sum(int(count // (num_cpus or 1)) for count in cpus))

@@ -1,4 +1,4 @@
-"""The actor that works on chunks."""
+"""What works on chunks: an actor, or tasks of Ray's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from ray import cloudpickle
 
 from synapse_core.remote_work import Answer, answer, entered, loaded
 
-__all__ = ["EngineWorker"]
+__all__ = ["EngineWorker", "apply_chunk"]
+
+_MOST_KEPT = 4
+_kept: dict[str, Any] = {}
 
 
 class EngineWorker:
@@ -54,6 +57,27 @@ class EngineWorker:
             self._apply = entered(self._stack, self._work)
         apply: Callable[[Any], Any] = self._apply
         return apply
+
+
+def apply_chunk(run: str, work: bytes, chunk: bytes) -> Answer:
+    """Return what work without a scope makes of a chunk; a task of Ray's.
+
+    Args:
+        run: Of the engine; the process keeps the work of the latest ones.
+        work: What is applied to chunks, pickled.
+        chunk: Pickled.
+    """
+    return _answer(lambda: _kept_work(run, work)(pickle.loads(chunk)))
+
+
+def _kept_work(run: str, work: bytes) -> Callable[[Any], Any]:
+    if run not in _kept:
+        made = loaded(work)
+        while len(_kept) >= _MOST_KEPT:
+            del _kept[next(iter(_kept))]
+        _kept[run] = made
+    apply: Callable[[Any], Any] = _kept[run]
+    return apply
 
 
 def _answer(do: Callable[[], Any]) -> Answer:

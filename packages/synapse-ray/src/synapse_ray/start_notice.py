@@ -1,4 +1,4 @@
-"""What is said where a call waits for actors that do not start."""
+"""What is said where something waits for actors or tasks that do not start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ class StartNotice:
     """Says once on stderr what is waited for, when that takes long.
 
     Args:
-        resources: What each actor asks for, as Ray takes it.
+        resources: What each of them asks for, as Ray takes it.
+        who: What they are called.
 
     Attributes:
         patience: Seconds of waiting after which it is said.
@@ -26,8 +27,9 @@ class StartNotice:
 
     patience = 10.0
 
-    def __init__(self, resources: Mapping[str, Any]) -> None:
+    def __init__(self, resources: Mapping[str, Any], who: str = "actor") -> None:
         self._resources = dict(resources)
+        self._who = who
         self._is_said = False
 
     def due(self, since: float) -> bool:
@@ -35,24 +37,27 @@ class StartNotice:
         return not self._is_said and time.monotonic() - since >= self.patience
 
     def say(self, count: int) -> None:
-        """Say that `count` actors have not started."""
+        """Say that `count` of them have not started."""
         self._is_said = True
         try:
             free: Mapping[str, float] = ray.available_resources()  # type: ignore[no-untyped-call]
             total: Mapping[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
         except Exception:  # the cluster may be gone, which others say better
             return
-        sys.stderr.write(notice_text(count, self._resources, free, total))
+        sys.stderr.write(notice_text(count, self._resources, free, total, self._who))
 
 
-def notice_text(count: int, resources: Mapping[str, Any], free: Mapping[str, float], total: Mapping[str, float]) -> str:
-    """Return one line: how many actors, what each asks for, what is free.
+def notice_text(
+    count: int, resources: Mapping[str, Any], free: Mapping[str, float], total: Mapping[str, float], who: str = "actor"
+) -> str:
+    """Return one line: how many have not started, what each asks for, what is free.
 
     Args:
         count: How many have not started.
         resources: What each of them asks for, as Ray takes it.
         free: What is free in the whole cluster.
         total: What the cluster has.
+        who: What they are called.
     """
     # Without a word about CPUs an actor needs one to be placed, and none while it lives.
     wanted = of_nodes({"num_cpus": 1, **resources})
@@ -67,6 +72,6 @@ def notice_text(count: int, resources: Mapping[str, Any], free: Mapping[str, flo
         if lacks
         else "Their processes or their environment are being made, or no node has that alone"
     )
-    who = "1 actor has" if count == 1 else f"{count} actors have"
+    them = f"1 {who} has" if count == 1 else f"{count} {who}s have"
     each = "it asks" if count == 1 else "each asks"
-    return f"still waiting: {who} not started, and {each} for {asked}. Free in the cluster: {has or 'all'}. {why}\n"
+    return f"still waiting: {them} not started, and {each} for {asked}. Free in the cluster: {has or 'all'}. {why}\n"

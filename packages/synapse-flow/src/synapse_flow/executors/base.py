@@ -9,7 +9,7 @@ from synapse_core.plugins.registry import Registry
 from synapse_core.ports.engine import RecordEngine
 from synapse_flow.chunks import ChunkSizes
 from synapse_flow.packing import Packing
-from synapse_flow.work import ChunkWork, SentWork, process_chunk
+from synapse_flow.work import ChunkWork, process_chunk, sent
 
 __all__ = ["BaseExecutor"]
 
@@ -121,7 +121,7 @@ class BaseExecutor:
         Raises:
             ValidationError: A part of it cannot be sent to other processes.
         """
-        return SentWork(work) if self.crosses else work
+        return sent(work) if self.crosses else work
 
     def work(self, **parts: Any) -> ChunkWork:
         """Return the work on chunks."""
