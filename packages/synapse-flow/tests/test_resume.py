@@ -35,6 +35,7 @@ from synapse_flow.identity import identity_of_model, identity_of_part
 
 ROWS = 6000
 IN_FLIGHT = {"in-order": 1, "threads": 4, "processes": 4, "dask": 20, "ray": 20}  # chunks read and not yet written
+CROSSING = ("processes", "dask", "ray")  # whose kills are counted
 PROCESS = Path(__file__).with_name("flow_process.py")
 
 
@@ -191,8 +192,8 @@ def test_many_kills_of_workers_and_parents(table, undisturbed, tmp_path):
     most: Counter[str] = Counter()
     number = 0
     left: list[int] = []
-    while sum(kills.values()) < wanted:
-        name = ("processes", "dask", "ray", "processes", "dask", "ray", "in-order", "threads")[number % 8]
+    while sum(kills[f"{each}, {who}"] for each in CROSSING for who in ("parent", "worker")) < wanted:
+        name = (*CROSSING, *CROSSING, "in-order", "threads")[number % 8]
         folder = tmp_path / str(number)
         folder.mkdir()
         (folder / "in.csv").symlink_to(table)
