@@ -321,6 +321,14 @@ def test_a_field_of_megabytes_with_line_ends_is_one_field(tmp_path):
     assert run(path)[1] == [{"a": "1", "b": "2"}, {"a": "3", "b": field}, {"a": "4", "b": "5"}]
 
 
+def test_rows_are_the_same_where_pythons_patterns_are_of_no_use(tmp_path, monkeypatch):
+    monkeypatch.setattr("synapse_flow.inputs.csv._RE_IS_WRONG", True)  # as in Python before 3.11.5
+    rows = [[str(number), 'a "quoted"\nline' if number % 3 else "plain", 'b"c'] for number in range(5000)]
+    stream = io.StringIO(newline="")
+    csv.writer(stream).writerows([["a", "b", "c"], *rows])
+    assert run(written(tmp_path, stream.getvalue().encode()))[1] == [dict(zip("abc", row, strict=True)) for row in rows]
+
+
 def test_a_quote_that_is_never_closed_is_named_and_publishes_nothing(tmp_path):
     path = written(tmp_path, b'a,b\n1,2\n3,"4\n5,6\n')
     target = tmp_path / "out.jsonl"

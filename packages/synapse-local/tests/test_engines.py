@@ -121,6 +121,8 @@ class AsyncScopeOfFunctions:
             self.began.set()
             self.go.wait(30)
             self.seen.append("worked")
+        else:
+            self.began.wait(30)  # or its result might be given back before another chunk is asked for
         return number
 
 

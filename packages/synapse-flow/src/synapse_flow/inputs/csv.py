@@ -7,6 +7,7 @@ import csv
 import io
 import os
 import re
+import sys
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -26,6 +27,8 @@ from synapse_flow.used_files import UsedFile
 __all__ = ["CSVInputAdapter"]
 
 _LARGEST_FIELD = (1 << 31) - 1
+# Before 3.11.5 a possessive group that has to give up gives back too much: https://github.com/python/cpython/issues/106052
+_RE_IS_WRONG = sys.version_info < (3, 11, 5)
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,7 @@ class _Dialect:
 
         None where that is not so easy. What neither matches, the csv module is asked about.
         """
-        if not self.quotechar or self.escapechar:
+        if not self.quotechar or self.escapechar or _RE_IS_WRONG:
             return None
         quote, comma = (re.escape(mark.encode(encoding)) for mark in (self.quotechar, self.delimiter))
         # A "\r" is a line end where something else follows that can be seen; before a "\n" it is half of one.
