@@ -248,6 +248,7 @@ def test_functions_run_at_once_on_the_threads_of_an_event_loop():
 
         def execute(self, entries, store):
             assert store.thread == threading.get_ident()
+            time.sleep(0.01)  # shorter calls are put together, and the last ones would not be enough for three to meet
             meet.wait()
 
         def teardown(self, store):
