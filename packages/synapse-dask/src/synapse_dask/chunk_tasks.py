@@ -240,6 +240,7 @@ class ChunkTasks:
             count = len(self._own_cluster.worker_spec)
             self._own_cluster.scale(0)
             self._own_cluster.scale(count)
+            self.patience *= 2  # those that are starting need longer on a busy machine
         elif not self._is_told:
             sys.stderr.write(
                 f"still waiting: the Dask scheduler at {self._address} has no worker. Start some with "
