@@ -304,7 +304,7 @@ def test_a_cluster_of_its_own_ends_with_the_run(tmp_path: Path) -> None:
     assert done.stdout == "0\n", done.stderr
 
 
-@pytest.mark.campaign  # on a busy machine Dask takes long to notice what this test does to it
+@pytest.mark.campaign  # on a busy machine it sometimes does not come to its end; why is not known yet
 def test_a_cluster_of_its_own_that_has_lost_all_workers_gets_new_ones(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ChunkTasks, "patience", 2.0)
     started: list[Any] = []

@@ -53,11 +53,6 @@ class Publication:
         self.offset = 0
         self._flushed = False
 
-    @property
-    def url(self) -> str:
-        """The path or URL as it was given, which may hold a password."""
-        return self._url
-
     def used(self) -> Iterator[UsedFile]:
         """Yield the files that are written: this one, and its part."""
         if self.path is None:

@@ -15,7 +15,7 @@ from synapse_flow.used_files import UsedFile, used_file
 
 __all__ = ["check_places"]
 
-INPUT, CHECKPOINT = "input", "checkpoint"
+_INPUT, _CHECKPOINT = "input", "checkpoint"
 
 
 def check_places(source: Any, output: Any, errors: Any, checkpoint: Checkpoint | None) -> None:
@@ -39,12 +39,12 @@ def check_places(source: Any, output: Any, errors: Any, checkpoint: Checkpoint |
         adapter.check()
     uses = [(part, file) for part, adapter in writing for file in _files_of(adapter)]
     if checkpoint is not None:
-        uses += [(CHECKPOINT, used_file(os.fspath(each))) for each in checkpoint.files]
+        uses += [(_CHECKPOINT, used_file(os.fspath(each))) for each in checkpoint.files]
     if not uses:  # nothing is written
         return
     _check_later_runs(source, uses)
     known: dict[Hashable, tuple[str, UsedFile]] = {}
-    for part, file in (*((INPUT, file) for file in _files_of(source)), *uses):
+    for part, file in (*((_INPUT, file) for file in _files_of(source)), *uses):
         for mark in _marks(file):
             other_part, other = known.setdefault(mark, (part, file))
             if other_part != part and not (other.is_database and file.is_database):
@@ -60,7 +60,7 @@ def _files_of(adapter: Any) -> Iterable[UsedFile]:
 
 def _check_later_runs(source: Any, uses: Iterable[tuple[str, UsedFile]]) -> None:
     for part, file in uses:
-        if part != CHECKPOINT and not file.role and (where := source.would_read(file)):
+        if part != _CHECKPOINT and not file.role and (where := source.would_read(file)):
             raise ValidationError(
                 f"the {part} {file.name} is one of the files that the input {where} means: a later run would read it. "
                 f"Name another place for the {part}"
@@ -73,7 +73,7 @@ def _same(part: str, file: UsedFile, other_part: str, other: UsedFile) -> Valida
         what = f"the {one} and the {another} are one file, {file.name}"
     else:
         what = f"the {one} {file.name} and the {another} {other.name} are one file"
-    why = "the run would write over what it reads" if part == INPUT else "one would write over the other"
+    why = "the run would write over what it reads" if part == _INPUT else "one would write over the other"
     return ValidationError(f"{what}: {why}. Name another place for the {other_part}")
 
 
