@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-import synapse_flow
+import synapse_flow.chunk_worker
 import zoopipe
 
 MODULES = sorted(module.name for module in pkgutil.walk_packages(zoopipe.__path__, "zoopipe."))
@@ -184,4 +184,4 @@ def test_the_work_on_a_chunk_is_one_function_for_all():
     from zoopipe.executor.base import BaseExecutor
 
     functions = {cls.process_chunk_on_worker for cls in (BaseExecutor, *BaseExecutor.__subclasses__())}
-    assert functions == {synapse_flow.work.process_chunk}
+    assert functions == {synapse_flow.chunk_worker.process_chunk}

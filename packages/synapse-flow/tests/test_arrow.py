@@ -35,7 +35,7 @@ from synapse_flow import (
     SyncFifoExecutor,
     TimestampHook,
 )  # fmt: skip
-from synapse_flow.chunks import Chunk, ChunkSizes
+from synapse_flow.chunks import Chunk, ChunkSizes, joined_records
 from synapse_flow.inputs.arrow import ArrowInputAdapter, ParquetInputAdapter
 from synapse_flow.inputs.base import Start
 from synapse_flow.outputs.arrow import ArrowOutputAdapter, ParquetOutputAdapter
@@ -94,7 +94,7 @@ def blocks(source, start=None, rows=400, **options):
         records, cursors = [], []
         for block in adapter.blocks(ChunkSizes(rows, most=rows, fixed=True), start):
             assert 0 < block.count <= rows
-            records += adapter.decoder().decode(Chunk(0, 0, block.count, block.payload)).raws
+            records += joined_records(adapter.decoder().decode(Chunk(0, 0, block.count, block.payload))).raws
             cursors.append((len(records), json.loads(json.dumps(block.cursor))))
         return records, cursors
     finally:

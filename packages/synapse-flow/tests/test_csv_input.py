@@ -5,14 +5,17 @@ from __future__ import annotations
 import contextlib
 import csv
 import io
+import json
 import sys
 import tracemalloc
+from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flow_parts import Person
 from hypothesis import example, given, settings, strategies as st
+from pydantic import BaseModel, Field
 
 from synapse_core.errors import ExecutionError, ValidationError
 from synapse_flow import (
@@ -23,8 +26,9 @@ from synapse_flow import (
     MultiProcessingExecutor,
     Pipe,
     SyncFifoExecutor,
+    chunks,
 )  # fmt: skip
-from synapse_flow.chunks import Chunk, ChunkSizes
+from synapse_flow.chunks import Chunk, ChunkSizes, joined_records
 from synapse_flow.inputs import blocks
 from synapse_flow.inputs.base import Start
 
@@ -87,12 +91,14 @@ def found(
     records = []
     with pytest.MonkeyPatch.context() as patch, contextlib.closing(adapter):
         patch.setattr(blocks, "_READ", read)
+        patch.setattr(chunks, "_VALUES_AT_ONCE", 2 * WIDTH)
+        patch.setattr(chunks, "_FEWEST_AT_ONCE", 1)
         adapter.open()
         decoder = adapter.decoder()
         for block in adapter.blocks(ChunkSizes(rows, most=rows, fixed=True, most_bytes=size), start):
             assert 0 < block.count <= rows
             assert len(block.payload) <= size or block.count == 1
-            decoded = decoder.decode(Chunk(0, 0, block.count, block.payload, block.line))
+            decoded = joined_records(decoder.decode(Chunk(0, 0, block.count, block.payload, block.line)))
             assert len(decoded.raws) == block.count
             for index, raw in enumerate(decoded.raws):
                 kinds = [each["type"] for each in decoded.problems.get(index, [])]
@@ -259,6 +265,32 @@ def test_misfit_rows_fail_alone_with_their_lines(tmp_path):
     assert report.errors_by_type == {"column_count": 2}
 
 
+def test_each_failed_row_of_a_long_chunk_is_told_with_its_place_and_data(tmp_path):
+    def row(number: int) -> str:
+        if number % 97 == 0:
+            return f"{number}\n"
+        if number % 89 == 0:
+            return f"{number},\udcff\n"
+        return f'{number},"two\nlines"\n' if number % 7 == 0 else f"{number},x\n"
+
+    class Row(BaseModel):
+        a: int = Field(multiple_of=2)
+        b: str
+
+    rows = [row(number) for number in range(1, 5001)]
+    path = written(tmp_path, "".join(["a,b\n", *rows]).encode("utf-8", "surrogateescape"))
+    begins = [2, *accumulate((text.count("\n") for text in rows), initial=2)][1:]
+    output, errors = JSONOutputAdapter(tmp_path / "good.jsonl"), MemoryOutputAdapter()
+    report, bad = Pipe(CSVInputAdapter(path), SyncFifoExecutor(Row), output, errors).run(), errors.results
+    numbers = [n for n in range(1, 5001) if n % 2 or n % 97 == 0 or n % 89 == 0]
+    assert report.success_count + len(numbers) == 5000
+    assert [entry["position"] + 1 for entry in bad] == numbers
+    assert [entry["line"] for entry in bad] == [begins[number - 1] for number in numbers]
+    assert [int(entry["raw_data"]["a"]) for entry in bad] == numbers
+    good = [json.loads(line) for line in (tmp_path / "good.jsonl").read_text().splitlines()]
+    assert [row["a"] for row in good] == sorted({*range(1, 5001)} - {*numbers})
+
+
 def test_a_wrong_encoding_fails_the_rows_that_show_it(tmp_path):
     data = "id,name,age\n1,Zoé,3\n2,Bob,4\n".encode("latin-1")
     report, _, bad = run(written(tmp_path, data), Person)
@@ -322,7 +354,7 @@ def test_a_field_of_megabytes_with_line_ends_is_one_field(tmp_path):
 
 
 def test_rows_are_the_same_where_pythons_patterns_are_of_no_use(tmp_path, monkeypatch):
-    monkeypatch.setattr("synapse_flow.inputs.csv._RE_IS_WRONG", True)  # as in Python before 3.11.5
+    monkeypatch.setattr("synapse_flow.inputs.csv_decoding._RE_IS_WRONG", True)  # as in Python before 3.11.5
     rows = [[str(number), 'a "quoted"\nline' if number % 3 else "plain", 'b"c'] for number in range(5000)]
     stream = io.StringIO(newline="")
     csv.writer(stream).writerows([["a", "b", "c"], *rows])

@@ -24,7 +24,7 @@ from synapse_flow import (
     Pipe,
     SyncFifoExecutor,
 )
-from synapse_flow.chunks import Chunk, ChunkSizes
+from synapse_flow.chunks import Chunk, ChunkSizes, joined_records
 from synapse_flow.inputs.base import Start
 from synapse_flow.inputs.duckdb import DuckDBInputAdapter
 from synapse_flow.outputs.duckdb import DuckDBOutputAdapter
@@ -68,7 +68,7 @@ def blocks(source, start=BEGINNING, rows=300, **options):
         records, positions = [], []
         for block in adapter.blocks(ChunkSizes(rows, most=rows, fixed=True), start):
             assert 0 < block.count <= rows
-            records += adapter.decoder().decode(Chunk(0, 0, block.count, block.payload)).raws
+            records += joined_records(adapter.decoder().decode(Chunk(0, 0, block.count, block.payload))).raws
             positions.append(len(records))
         return records, positions
     finally:
@@ -117,7 +117,7 @@ def test_values_have_the_types_of_python(tmp_path):
 
 _STREAM = """
 import resource
-from synapse_flow.chunks import ChunkSizes
+from synapse_flow.chunks import ChunkSizes, joined_records
 from synapse_flow.inputs.base import Start
 from synapse_flow.inputs.duckdb import DuckDBInputAdapter
 adapter = DuckDBInputAdapter(":memory:", "SELECT range, repeat('x', 100) FROM range(?)", parameters=[20_000_000])

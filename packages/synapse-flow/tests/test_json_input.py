@@ -21,8 +21,9 @@ from synapse_flow import (
     MultiProcessingExecutor,
     Pipe,
     SyncFifoExecutor,
+    chunks,
 )  # fmt: skip
-from synapse_flow.chunks import Chunk, ChunkSizes
+from synapse_flow.chunks import Chunk, ChunkSizes, joined_records
 from synapse_flow.inputs import blocks
 from synapse_flow.inputs.base import Start
 from synapse_flow.inputs.json import JSONInputAdapter
@@ -43,11 +44,13 @@ def found(
     records = []
     with pytest.MonkeyPatch.context() as patch, contextlib.closing(adapter):
         patch.setattr(blocks, "_READ", read)
+        patch.setattr(chunks, "_VALUES_AT_ONCE", 16)
+        patch.setattr(chunks, "_FEWEST_AT_ONCE", 1)
         adapter.open()
         decoder = adapter.decoder()
         for block in adapter.blocks(ChunkSizes(rows, most=rows, fixed=True, most_bytes=size), start):
             assert 0 < block.count <= rows
-            decoded = decoder.decode(Chunk(0, 0, block.count, block.payload, block.line))
+            decoded = joined_records(decoder.decode(Chunk(0, 0, block.count, block.payload, block.line)))
             assert len(decoded.raws) == block.count
             for index, raw in enumerate(decoded.raws):
                 kinds = [each["type"] for each in decoded.problems.get(index, [])]

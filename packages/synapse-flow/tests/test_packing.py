@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from enum import Enum, IntEnum
@@ -101,3 +103,15 @@ def test_uuid_and_dates_are_short():
     assert len(packing.pack(date(2024, 1, 1))) == 6
     assert packing.unpack(packing.pack(time(1, 2))) == time(1, 2)
     assert packing.unpack(packing.pack(ip_address("::1"))) == ip_address("::1")
+
+
+def test_a_worker_of_csv_or_json_imports_no_file_systems_and_no_types_of_the_web():
+    code = """
+import sys
+from synapse_flow.inputs import csv_decoding, json_decoding, row_decoding
+from synapse_flow.outputs import compressing, json_collecting
+from synapse_flow.work import ChunkWork
+print([name for name in ("fsspec", "pydantic.networks", "synapse_flow.pipe") if name in sys.modules])
+"""
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "[]"

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import flow_parts
 import pytest
@@ -27,7 +28,7 @@ from flow_parts import (
     Upper,
     people,
 )  # fmt: skip
-from pydantic import BaseModel
+from pydantic import BaseModel, model_validator
 
 from synapse_core.errors import ExecutionError, ValidationError
 from synapse_flow import (
@@ -48,9 +49,13 @@ from synapse_flow import (
     ThreadExecutor,
     TimestampHook,
 )  # fmt: skip
-from synapse_flow.chunks import ChunkResult
+from synapse_flow.chunks import Chunk, ChunkResult
+from synapse_flow.collecting import RowCollector
+from synapse_flow.inputs.row_decoding import RowDecoder
 from synapse_flow.outputs.sql import SQLAlchemyOutputAdapter
+from synapse_flow.packing import Packing
 from synapse_flow.report import FlowReport
+from synapse_flow.work import ChunkWork
 
 EXECUTORS = {
     "in order": lambda model=Person: SyncFifoExecutor(model),
@@ -368,6 +373,30 @@ def test_a_value_that_packing_does_not_know_fails_its_record(stage):
     assert report.total_processed == 5
     assert ids(good) == [0, 1, 3, 4]
     assert "a value of type builtins.range cannot be sent to another process" in bad[0]["errors"][0]["message"]
+
+
+class Spans(BaseModel):
+    """Makes of some records what packing does not know."""
+
+    n: int
+
+    @model_validator(mode="after")
+    def odd(self) -> Any:
+        if self.n % 500 == 3:
+            self.__dict__["n"] = range(self.n)
+        return self
+
+
+def test_a_value_of_a_model_that_packing_does_not_know_fails_its_record():
+    packing = Packing()
+    work = ChunkWork(RowDecoder(), Spans, [], [], RowCollector(), RowCollector(), packing=packing)
+    rows = [{"n": "x" if n % 400 == 0 else n} for n in range(1, 3001)]
+    result = work(Chunk(0, 100, 3000, packing.pack(rows)))
+    bad = [n for n in range(1, 3001) if n % 400 == 0 or n % 500 == 3]
+    assert [row["n"] for row in packing.unpack(result.good)] == [n for n in range(1, 3001) if n not in bad]
+    assert (result.written, result.failed) == (3000 - len(bad), len(bad))
+    failed = {row["position"]: json.loads(row["raw_data"]) for row in packing.unpack(result.bad)}
+    assert failed == {99 + n: rows[n - 1] for n in bad}
 
 
 def test_a_worker_that_dies_loses_nothing(tmp_path):

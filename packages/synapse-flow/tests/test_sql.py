@@ -34,7 +34,7 @@ from synapse_flow import (
     Pipe,
     SyncFifoExecutor,
 )  # fmt: skip
-from synapse_flow.chunks import Chunk, ChunkSizes
+from synapse_flow.chunks import Chunk, ChunkSizes, joined_records
 from synapse_flow.databases import has_order
 from synapse_flow.inputs.base import Start
 from synapse_flow.inputs.sql import SQLAlchemyInputAdapter, SQLInputAdapter
@@ -115,7 +115,7 @@ def blocks(url, start=BEGINNING, rows=300, **options):
         records, cursors = [], []
         for block in adapter.blocks(ChunkSizes(rows, most=rows, fixed=True), start):
             assert 0 < block.count <= rows
-            records += adapter.decoder().decode(Chunk(0, 0, block.count, block.payload)).raws
+            records += joined_records(adapter.decoder().decode(Chunk(0, 0, block.count, block.payload))).raws
             cursors.append((len(records), json.loads(json.dumps(block.cursor))))
         return records, cursors
     finally:

@@ -81,8 +81,8 @@ def _light(batch: Any) -> Any:
 class ArrowDecoder:
     """Makes records of batches. Times finer than a microsecond, which Python does not have, are cut to microseconds."""
 
-    def decode(self, chunk: Chunk) -> Records:
-        """Return the records; one with a value that Python cannot hold has a problem."""
+    def decode(self, chunk: Chunk) -> Iterator[Records]:
+        """Yield the records; one with a value that Python cannot hold has a problem."""
         batch = from_ipc(chunk.payload)
         names: list[str] = batch.schema.names
         records = Records([])
@@ -98,7 +98,7 @@ class ArrowDecoder:
             records.raws = [{} for _ in range(batch.num_rows)]
         else:
             records.raws = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
-        return records
+        yield records
 
 
 def _values(column: Any) -> tuple[list[Any], dict[int, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, Protocol
 
 from synapse_flow.entries import EntryTypedDict
@@ -32,7 +33,11 @@ class Collector(Protocol):
         ...
 
     def of_values(self, values: list[Any], entries: Sequence[EntryTypedDict] | None, validator: Validator) -> Any:
-        """Return what the output takes of validated values; `entries` are theirs, where they are needed."""
+        """Return what is made of some values of a chunk; `entries` are theirs, where they are needed."""
+        ...
+
+    def joined(self, parts: list[Any]) -> Any:
+        """Return what the output takes of a chunk, of which `of_values` made these parts."""
         ...
 
     def of_failed(self, entries: list[EntryTypedDict]) -> Any:
@@ -48,6 +53,9 @@ class DropCollector:
     def of_values(self, values: list[Any], entries: Sequence[EntryTypedDict] | None, validator: Validator) -> None:
         """Return nothing."""
 
+    def joined(self, parts: list[Any]) -> None:
+        """Return nothing."""
+
     def of_failed(self, entries: list[EntryTypedDict]) -> None:
         """Return nothing."""
 
@@ -60,6 +68,10 @@ class EntryCollector:
     def of_values(self, values: list[Any], entries: Sequence[EntryTypedDict] | None, validator: Validator) -> Any:
         """Return the entries."""
         return list(entries or ())
+
+    def joined(self, parts: list[Any]) -> Any:
+        """Return the entries of all parts."""
+        return list(chain.from_iterable(parts))
 
     def of_failed(self, entries: list[EntryTypedDict]) -> Any:
         """Return the entries."""
@@ -74,6 +86,10 @@ class RowCollector:
     def of_values(self, values: list[Any], entries: Sequence[EntryTypedDict] | None, validator: Validator) -> Any:
         """Return the fields of each."""
         return [validator.to_dict(value) for value in values]
+
+    def joined(self, parts: list[Any]) -> Any:
+        """Return the rows of all parts."""
+        return list(chain.from_iterable(parts))
 
     def of_failed(self, entries: list[EntryTypedDict]) -> Any:
         """Return position, line, raw data and reasons of each; raw data and reasons as JSON."""

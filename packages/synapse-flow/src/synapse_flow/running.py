@@ -15,7 +15,8 @@ from synapse_flow.chunks import Chunk, ChunkResult, ChunkSizes
 from synapse_flow.executors.base import BaseExecutor
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.identity import identity_of_model, identity_of_part, ran
-from synapse_flow.inputs.base import UNSENDABLE, BaseInputAdapter, Block, Start
+from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
+from synapse_flow.inputs.row_decoding import UNSENDABLE
 from synapse_flow.outputs.base import BaseOutputAdapter
 from synapse_flow.packing import UnpackableValueError
 from synapse_flow.report import FlowReport, FlowStatus

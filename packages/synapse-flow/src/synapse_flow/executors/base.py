@@ -7,9 +7,10 @@ from typing import Any, ClassVar
 from synapse_core.errors import BackendMissingError, UnknownBackendError, ValidationError
 from synapse_core.plugins.registry import Registry
 from synapse_core.ports.engine import RecordEngine
+from synapse_flow.chunk_worker import process_chunk
 from synapse_flow.chunks import ChunkSizes
 from synapse_flow.packing import Packing
-from synapse_flow.work import ChunkWork, process_chunk, sent
+from synapse_flow.work import ChunkWork, sent
 
 __all__ = ["BaseExecutor"]
 

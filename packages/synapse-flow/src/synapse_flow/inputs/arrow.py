@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 from synapse_core.errors import ExecutionError, ValidationError, nearest
 from synapse_core.safe_text import safe_str
 from synapse_flow.arrow_data import ArrowDecoder, need_pyarrow, slices, to_ipc
-from synapse_flow.chunks import Chunk, ChunkSizes, Decoder
+from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, joined_records
 from synapse_flow.columns import duplicates
 from synapse_flow.entries import EntryTypedDict
 from synapse_flow.hooks.base import BaseHook
@@ -137,7 +137,7 @@ class ArrowInputAdapter(BaseInputAdapter):
         position = 0
         decoder = self.decoder()
         for block in self.blocks(ChunkSizes(_ROWS, most=_ROWS, fixed=True), Start()):
-            records = decoder.decode(Chunk(0, position, block.count, block.payload))
+            records = joined_records(decoder.decode(Chunk(0, position, block.count, block.payload)))
             for index, raw in enumerate(records.raws):
                 yield {"raw_data": raw, "position": position + index}
             position += block.count

@@ -5,22 +5,21 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterable, AsyncIterator, Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from threading import Condition, Event, Thread
 from typing import Any, ClassVar
 
-from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, Records
+from synapse_flow.chunks import ChunkSizes, Decoder
 from synapse_flow.entries import EntryTypedDict
 from synapse_flow.hooks.base import BaseHook
+from synapse_flow.inputs.row_decoding import RowDecoder
 from synapse_flow.used_files import UsedFile
 
 __all__ = [
-    "UNSENDABLE",
     "BaseAsyncInputAdapter",
     "BaseInputAdapter",
     "Block",
-    "RowDecoder",
     "RowReader",
     "Start",
     "block_of",
@@ -64,33 +63,6 @@ class Block:
     line: int | None = None
     ids: list[Any] | None = None
     positions: list[int | None] | None = None
-
-
-UNSENDABLE = "a record that cannot be sent"
-"""Stands first in the tuple that goes to a worker instead of such a record; why, and its text, stand behind it."""
-
-
-class RowDecoder:
-    """For inputs whose payloads are lists of raw data already."""
-
-    def decode(self, chunk: Chunk) -> Records:
-        """Return the payload; what is no mapping cannot be read."""
-        raws = chunk.payload
-        if all(type(raw) is dict for raw in raws):
-            return Records(raws)
-        records = Records([{}] * len(raws))
-        for index, raw in enumerate(raws):
-            if isinstance(raw, Mapping):
-                records.raws[index] = dict(raw)
-            elif isinstance(raw, tuple) and raw[:1] == (UNSENDABLE,):
-                records.raws[index] = {"value": raw[2]}
-                records.problems[index] = [{"type": "PackingError", "message": raw[1]}]
-            else:
-                records.raws[index] = {"value": raw}
-                records.problems[index] = [
-                    {"type": "InputError", "message": f"a record is a {type(raw).__name__}; it has to be a dict"}
-                ]
-        return records
 
 
 class BaseInputAdapter(ABC):

@@ -59,7 +59,7 @@ class RecordCutter:
         record_end: Told the bytes from the beginning of a record on, and whether the file ends with them, it returns
             how many bytes and lines the record has, or None where it goes on behind them.
         specials: Marks that can make a record longer than its line, or hide a line's end.
-        simple: Matches lines with specials in them that are records all the same, as many as follow each other.
+        harmless: Matches text from the beginning of a line on, in which lines are records all the same.
         record: Matches a record of one or several lines, with its end; where it does not, `record_end` is asked.
         blank: Characters that a line may hold and still be blank, and so no record.
         most: Bytes of the longest record.
@@ -76,7 +76,7 @@ class RecordCutter:
         *,
         record_end: Callable[[bytes, bool], tuple[int, int] | None] | None = None,
         specials: Sequence[bytes] = (),
-        simple: re.Pattern[bytes] | None = None,
+        harmless: re.Pattern[bytes] | None = None,
         record: re.Pattern[bytes] | None = None,
         blank: bytes = b"",
         most: int = 1 << 28,
@@ -88,7 +88,7 @@ class RecordCutter:
         self._file = file
         self._record_end = record_end
         self._specials = tuple(specials)
-        self._simple = simple
+        self._harmless = harmless
         self._record = record
         self._blank = blank
         self._ends_of_blank = [bytes([mark]) + end for mark in blank for end in (b"\n", b"\r")]
@@ -224,14 +224,13 @@ class RecordCutter:
         begin = 0  # of lines that are records each, and are counted together
         marks = [-1] * len(self._specials)
         while size < window:
-            special = self._next_special(marks, size, window)
-            length = self._simple_lines(size, special, window) or self._whole_lines(size, special)
-            if length:
+            harmless = self._harmless_until(marks, size, window)
+            if length := self._whole_lines(size, harmless):
                 size += length
                 continue
             lines_before, found, ends = self._counted(begin, size, rows - count)
             count, lines = count + found, lines + ends
-            if count >= rows or (count and special >= window):
+            if count >= rows or (count and harmless >= window):
                 return lines_before, count, lines
             length, found, ends = self._matched(size, window, rows - count) or self._one(size)
             if count and size + length > window:
@@ -252,28 +251,13 @@ class RecordCutter:
         length, found, ends = self._exactly(data, rows)
         return begin + length, found, ends
 
-    def _simple_lines(self, start: int, special: int, window: int) -> int:
-        """Return how many bytes from `start` on are lines that are records, with a special in the first or later ones.
-
-        Only the lines with specials are matched, since the others need no look; where those follow each
-        other, more and more of them at once.
-        """
-        if self._simple is None or special >= window or len(self._specials) != 1:
-            return 0
-        data, mark, match = self._data, self._specials[0], self._simple.match
-        first = at = self._at + start
-        last, special = self._at + window, self._at + special
-        reach = 0
-        while special >= 0:
-            begin = data.rfind(b"\n", at, special) + 1 or at
-            reach = 0 if begin > at else 2 * reach + 64
-            end = data.find(b"\n", min(last, special + reach), last) + 1 or last
-            found = match(data, begin, end)
-            at = found.end() if found else begin
-            if at < end:
-                return at - first
-            special = data.find(mark, at, last)
-        return max(at, data.rfind(b"\n", at, last) + 1) - first
+    def _harmless_until(self, marks: list[int], start: int, window: int) -> int:
+        """Return up to where, from `start` on, specials do nothing to lines; `marks` keeps where the next ones are."""
+        special = self._next_special(marks, start, window)
+        if self._harmless is None or special >= window:
+            return special
+        found = self._harmless.match(self._data, self._at + start, self._at + window)
+        return max(special, found.end() - self._at) if found else special
 
     def _matched(self, start: int, window: int, rows: int) -> tuple[int, int, int] | None:
         """Return the size of records from `start` on, most of several lines, how many they are, and their lines.
@@ -375,14 +359,10 @@ class RecordCutter:
     def _count(self, data: bytes) -> tuple[int, int]:
         """Return how many of these lines are records, and how many line ends there are."""
         ends = data.count(b"\n")
+        blank = data[:1] in (b"\n", b"\r") or b"\n\n" in data
         if b"\r" in data:
             ends += data.count(b"\r") - data.count(b"\r\n")
-        if (
-            data[:1] in (b"\n", b"\r")
-            or b"\n\n" in data
-            or b"\n\r" in data
-            or b"\r\r" in data
-            or any(end in data for end in self._ends_of_blank)
-        ):
+            blank = blank or b"\n\r" in data or b"\r\r" in data
+        if blank or any(end in data for end in self._ends_of_blank):
             return sum(1 for line in data.splitlines() if line.strip(self._blank)), ends
         return ends, ends

@@ -6,88 +6,22 @@ import codecs
 import csv
 import io
 import os
-import re
-import sys
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cache, lru_cache
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any, ClassVar
 
 from synapse_core.errors import ExecutionError, ValidationError
-from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, Records
+from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, joined_records
 from synapse_flow.columns import duplicates
 from synapse_flow.entries import EntryTypedDict
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.identity import digest_of
 from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
 from synapse_flow.inputs.blocks import RecordCutter, transcoded
+from synapse_flow.inputs.csv_decoding import CsvDecoder, Dialect
 from synapse_flow.source_file import SourceFile
 from synapse_flow.used_files import UsedFile
 
 __all__ = ["CSVInputAdapter"]
-
-_LARGEST_FIELD = (1 << 31) - 1
-# Before 3.11.5 a possessive group that has to give up gives back too much: https://github.com/python/cpython/issues/106052
-_RE_IS_WRONG = sys.version_info < (3, 11, 5)
-
-
-@dataclass(frozen=True)
-class _Dialect:
-    delimiter: str = ","
-    quotechar: str | None = '"'
-    escapechar: str | None = None
-    skipinitialspace: bool = False
-
-    def reader(self, lines: Iterable[str], *, strict: bool = False) -> Any:
-        if csv.field_size_limit() < _LARGEST_FIELD:
-            csv.field_size_limit(_LARGEST_FIELD)  # of the process; 128 KiB would end a run at a long field
-        quoting: Any = csv.QUOTE_MINIMAL if self.quotechar else csv.QUOTE_NONE
-        return csv.reader(
-            lines,
-            delimiter=self.delimiter,
-            quotechar=self.quotechar,
-            escapechar=self.escapechar,
-            skipinitialspace=self.skipinitialspace,
-            quoting=quoting,
-            strict=strict,
-        )
-
-    def check(self) -> None:
-        """See that fields can be told apart.
-
-        Raises:
-            ValidationError: A mark is no single character, or means two things.
-        """
-        try:
-            self.reader([])
-        except (TypeError, ValueError) as error:
-            raise ValidationError(f"these options make no CSV dialect: {error}") from None
-        marks = [mark for mark in (self.delimiter, self.quotechar, self.escapechar) if mark]
-        if len({*marks, "\n", "\r"}) < len(marks) + 2 or (self.skipinitialspace and " " in marks):
-            raise ValidationError(
-                f"these options make no CSV dialect: delimiter={self.delimiter!r}, quotechar={self.quotechar!r} and "
-                f"escapechar={self.escapechar!r} have to differ from each other, from line ends, and from a space that "
-                "skipinitialspace= leaves out"
-            )
-
-    def patterns(self, encoding: str) -> tuple[re.Pattern[bytes], re.Pattern[bytes]] | None:
-        """Return what matches lines that are records, with quotes around some fields, and one record of several lines.
-
-        None where that is not so easy. What neither matches, the csv module is asked about.
-        """
-        if not self.quotechar or self.escapechar or _RE_IS_WRONG:
-            return None
-        quote, comma = (re.escape(mark.encode(encoding)) for mark in (self.quotechar, self.delimiter))
-        # A "\r" is a line end where something else follows that can be seen; before a "\n" it is half of one.
-        end = rb"(?:\r?\n|\r(?=[^\n]))"
-        line, lines = (
-            rb"(?:%b(?:[^%b]++|%b%b)*+%b|[^%b%b\r\n]*+)" % (quote, no, quote, quote, quote, quote, comma)
-            for no in (quote + rb"\r\n", quote)
-        )
-        return (
-            re.compile(rb"(?:%b(?:%b%b)*+%b)*+" % (line, comma, line, end)),
-            re.compile(rb"%b(?:%b%b)*+%b" % (lines, comma, lines, end)),
-        )
 
 
 class CSVInputAdapter(BaseInputAdapter):
@@ -134,7 +68,7 @@ class CSVInputAdapter(BaseInputAdapter):
         post_hooks: Iterable[BaseHook] | None = None,
     ) -> None:
         super().__init__(id_generator=id_generator, pre_hooks=pre_hooks, post_hooks=post_hooks)
-        self._dialect = _Dialect(delimiter, quotechar, escapechar, skipinitialspace)
+        self._dialect = Dialect(delimiter, quotechar, escapechar, skipinitialspace)
         self._fieldnames = list(fieldnames) if fieldnames is not None else None
         self._names: list[str] = []
         self._skip_rows = skip_rows
@@ -165,14 +99,14 @@ class CSVInputAdapter(BaseInputAdapter):
             ValidationError: There is no such file, or its header names a column twice.
         """
         self._file.open()
-        simple, any_record = self._dialect.patterns(self._encoding) or (None, None)
+        harmless, any_record = self._dialect.patterns(self._encoding) or (None, None)
         self._cutter = RecordCutter(
             self._file,
             record_end=self._record_end,
             specials=[
                 mark.encode(self._encoding) for mark in (self._dialect.quotechar, self._dialect.escapechar) if mark
             ],
-            simple=simple,
+            harmless=harmless,
             record=any_record,
             most=self._most,
             hint="a quote that is never closed does that; ",
@@ -222,7 +156,7 @@ class CSVInputAdapter(BaseInputAdapter):
         position = 0
         decoder = self.decoder()
         for block in self.blocks(ChunkSizes(1000, most=1000, fixed=True), Start()):
-            records = decoder.decode(Chunk(0, position, block.count, block.payload, block.line))
+            records = joined_records(decoder.decode(Chunk(0, position, block.count, block.payload, block.line)))
             for index, raw in enumerate(records.raws):
                 yield {"raw_data": raw, "position": position + index}
             position += block.count
@@ -233,7 +167,7 @@ class CSVInputAdapter(BaseInputAdapter):
 
     def decoder(self) -> Decoder:
         """Return what parses blocks."""
-        return _CsvDecoder(self._dialect, self._names, self._encoding, self._given_encoding)
+        return CsvDecoder(self._dialect, self._names, self._encoding, self._given_encoding)
 
     def blocks(self, sizes: ChunkSizes, start: Start) -> Generator[Block]:
         """Yield blocks of whole records, as bytes."""
@@ -295,100 +229,3 @@ class _Lines:
 
     def taken(self) -> str:
         return self._text[: self._length]
-
-
-@dataclass
-class _CsvDecoder:
-    dialect: _Dialect
-    names: list[str]
-    encoding: str
-    given_encoding: str
-
-    def decode(self, chunk: Chunk) -> Records:
-        """Parse a block."""
-        data: bytes = chunk.payload
-        try:
-            text = data.decode(self.encoding)
-            broken = False
-        except UnicodeDecodeError:
-            text = data.decode(self.encoding, "surrogateescape")
-            broken = True
-        rows = list(self.dialect.reader(io.StringIO(text, newline="")))
-        if [] in rows:
-            rows = [row for row in rows if row]
-        try:
-            records = Records(_maker(tuple(self.names))(rows))
-            fits = True
-        except ValueError:  # a row has more or fewer fields
-            records = Records([dict(zip(self.names, row, strict=False)) for row in rows])
-            fits = False
-        if (first := chunk.line) is not None:
-            lines = cache(lambda: self._lines(text, len(rows)))  # asked for where something failed
-            records.line_of = lambda index: first + lines()[index]
-        if not fits:
-            self._find_misfits(rows, records)
-        if broken:
-            self._find_broken(rows, records)
-        return records
-
-    def _find_misfits(self, rows: list[list[str]], records: Records) -> None:
-        width = len(self.names)
-        for index, row in enumerate(rows):
-            if len(row) == width:
-                continue
-            if len(row) > width:
-                records.raws[index][""] = row[width:]
-            missing = f"{', '.join(map(repr, self.names[len(row) :]))} missing" if len(row) < width else "too many"
-            records.problems[index] = [
-                {
-                    "type": "column_count",
-                    "message": f"the row has {len(row)} fields, and the header {width} ({missing})",
-                }
-            ]
-
-    def _find_broken(self, rows: list[list[str]], records: Records) -> None:
-        for index, row in enumerate(rows):
-            for number, field in enumerate(row):
-                if (byte := _escaped(field)) is None:
-                    continue
-                name = self.names[number] if number < len(self.names) else f"field {number + 1}"
-                what = f"{name}: byte {byte:#04x} is not {self.given_encoding}; bytes are shown as \\x.."
-                records.raws[index] = {key: self._legible(value) for key, value in records.raws[index].items()}
-                records.problems.setdefault(index, []).append({"type": "encoding", "message": what})
-                break
-
-    def _legible(self, value: Any) -> Any:
-        if isinstance(value, list):
-            return [self._legible(each) for each in value]
-        return value.encode(self.encoding, "surrogateescape").decode(self.encoding, "backslashreplace")
-
-    def _lines(self, text: str, rows: int) -> Sequence[int]:
-        """Return the line within the block in which each record begins, from 0."""
-        if "\r" not in text and text.count("\n") + (not text.endswith("\n")) == rows:
-            return range(rows)
-        reader = self.dialect.reader(io.StringIO(text, newline=""))
-        begins, line = [], 0
-        for row in reader:
-            if row:
-                begins.append(line)
-            line = reader.line_num
-        return begins
-
-
-@lru_cache(maxsize=16)
-def _maker(names: tuple[str, ...]) -> Callable[[list[list[str]]], list[dict[str, Any]]]:
-    """Return what makes dicts of rows; a display of all its keys is made three times as fast as ``dict(zip(...))``."""
-    values = [f"v{number}" for number in range(len(names))]
-    items = ", ".join(f"{name!r}: {value}" for name, value in zip(names, values, strict=True))
-    code = f"lambda rows: [{{{items}}} for [{', '.join(values)}] in rows]"
-    maker: Callable[[list[list[str]]], list[dict[str, Any]]] = eval(code)  # of names as literals, and nothing else
-    return maker
-
-
-def _escaped(field: str) -> int | None:
-    """Return the first byte in a field that was not text."""
-    try:
-        field.encode()
-    except UnicodeEncodeError as error:
-        return ord(field[error.start]) - 0xDC00
-    return None

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 
 from synapse_core.errors import ValidationError
 from synapse_flow.arrow_data import ArrowDecoder, need_pyarrow, slices, to_ipc
-from synapse_flow.chunks import Chunk, ChunkSizes, Decoder
+from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, joined_records
 from synapse_flow.columns import duplicates
 from synapse_flow.databases import has_order
 from synapse_flow.duckdb_files import DuckDB, quoted
@@ -114,7 +114,7 @@ class DuckDBInputAdapter(BaseInputAdapter):
         position = 0
         decoder = self.decoder()
         for block in self.blocks(ChunkSizes(_ROWS, most=_ROWS, fixed=True), Start()):
-            for raw in decoder.decode(Chunk(0, position, block.count, block.payload)).raws:
+            for raw in joined_records(decoder.decode(Chunk(0, position, block.count, block.payload))).raws:
                 yield {"raw_data": raw, "position": position}
                 position += 1
 

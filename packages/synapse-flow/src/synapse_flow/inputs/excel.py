@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from synapse_core.errors import ExecutionError, ValidationError, nearest
 from synapse_core.safe_text import safe_str
-from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, Records
+from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, Records, joined_records, rows_at_once
 from synapse_flow.columns import duplicates
 from synapse_flow.entries import EntryTypedDict
 from synapse_flow.excel import openpyxl, plain_text
@@ -167,7 +167,7 @@ class ExcelInputAdapter(BaseInputAdapter):
         """The records, one by one."""
         position = 0
         for block in self.blocks(ChunkSizes(1000, most=1000, fixed=True), Start()):
-            for raw in self.decoder().decode(Chunk(0, position, block.count, block.payload)).raws:
+            for raw in joined_records(self.decoder().decode(Chunk(0, position, block.count, block.payload))).raws:
                 yield {"raw_data": raw, "position": position}
                 position += 1
 
@@ -198,9 +198,14 @@ class ExcelInputAdapter(BaseInputAdapter):
 class _RowDecoder:
     names: list[str | None]
 
-    def decode(self, chunk: Chunk) -> Records:
-        """Return a record for each row."""
+    def decode(self, chunk: Chunk) -> Iterator[Records]:
+        """Yield a record for each row."""
         rows: list[tuple[int, Row]] = chunk.payload
+        step = rows_at_once(len(self.names))
+        for first in range(0, len(rows), step):
+            yield self._records(rows[first : first + step])
+
+    def _records(self, rows: list[tuple[int, Row]]) -> Records:
         records = Records([], line_of=lambda index: rows[index][0])
         for index, (number, row) in enumerate(rows):
             raw: dict[str, Any] = {}

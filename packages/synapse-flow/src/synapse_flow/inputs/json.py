@@ -4,31 +4,26 @@ from __future__ import annotations
 
 import codecs
 import os
-import re
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from decimal import Decimal
-from functools import cache
 from importlib import import_module
 from itertools import islice
 from typing import Any, ClassVar
 
-from pydantic_core import from_json
-
 from synapse_core.errors import BackendMissingError, ExecutionError, ValidationError
-from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, Records
-from synapse_flow.entries import EntryTypedDict, RecordError
+from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, joined_records
+from synapse_flow.entries import EntryTypedDict
 from synapse_flow.hooks.base import BaseHook
-from synapse_flow.inputs.base import BaseInputAdapter, Block, RowDecoder, Start
+from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
 from synapse_flow.inputs.blocks import RecordCutter, transcoded
+from synapse_flow.inputs.json_decoding import SPACE, LineDecoder
+from synapse_flow.inputs.row_decoding import RowDecoder
 from synapse_flow.source_file import SourceFile
 from synapse_flow.used_files import UsedFile
 
 __all__ = ["JSONInputAdapter"]
 
-_SPACE = b" \t"
-_LONGEST_TEXT = 10_000
 _READ = 1 << 16
-_KINDS = {list: "an array", str: "a text", bool: "true or false", type(None): "null"}
 
 
 class JSONInputAdapter(BaseInputAdapter):
@@ -99,7 +94,7 @@ class JSONInputAdapter(BaseInputAdapter):
         self._file.open()
         self._cutter = RecordCutter(
             self._file,
-            blank=_SPACE,
+            blank=SPACE,
             most=self._most,
             hint="one document of many records is read with item_path=; ",
             transcode=self._transcode,
@@ -148,13 +143,14 @@ class JSONInputAdapter(BaseInputAdapter):
         position = 0
         decoder = self.decoder()
         for block in self.blocks(ChunkSizes(1000, most=1000, fixed=True), Start()):
-            for raw in decoder.decode(Chunk(0, position, block.count, block.payload, block.line)).raws:
+            chunk = Chunk(0, position, block.count, block.payload, block.line)
+            for raw in joined_records(decoder.decode(chunk)).raws:
                 yield {"raw_data": raw, "position": position}
                 position += 1
 
     def decoder(self) -> Decoder:
         """Return what parses blocks of lines; items are parsed already."""
-        return RowDecoder() if self._is_array else _LineDecoder()
+        return RowDecoder() if self._is_array else LineDecoder()
 
     def blocks(self, sizes: ChunkSizes, start: Start) -> Generator[Block]:
         """Yield blocks of lines, as bytes, or of items."""
@@ -276,68 +272,3 @@ def _with_floats(value: Any) -> Any:
     elif kind is list:
         value[:] = [_with_floats(item) if type(item) in _HELD else item for item in value]
     return value
-
-
-# -- lines ---------------------------------------------------------------------------------------
-
-_IN_LINE_1 = re.compile(r" at line 1 column (\d+)")
-
-
-class _LineDecoder:
-    """Parses lines, each for itself."""
-
-    def decode(self, chunk: Chunk) -> Records:
-        """Return an object for each line that is not blank."""
-        lines: list[bytes] = chunk.payload.splitlines()
-        if len(lines) != chunk.count:
-            lines = [line for line in lines if line.strip(_SPACE)]
-        try:
-            records = Records([from_json(line) for line in lines])
-        except ValueError:
-            records = _singly(lines)
-        if not set(map(type, records.raws)) <= {dict}:
-            _find_others(records)
-        if (first := chunk.line) is not None:
-            numbers = cache(lambda: _numbers(chunk.payload))  # asked for where something failed
-            records.line_of = lambda index: first + numbers()[index]
-        return records
-
-
-def _numbers(data: bytes) -> list[int]:
-    """Return the line within the block in which each record stands, from 0."""
-    return [number for number, line in enumerate(data.splitlines()) if line.strip(_SPACE)]
-
-
-def _singly(lines: list[bytes]) -> Records:
-    records = Records([])
-    for index, line in enumerate(lines):
-        try:
-            records.raws.append(from_json(line))
-        except ValueError as error:
-            text = line[: 4 * _LONGEST_TEXT].decode("utf-8", "backslashreplace")
-            records.raws.append({"value": text[:_LONGEST_TEXT]})
-            records.problems[index] = [_problem(line, error)]
-    return records
-
-
-def _problem(line: bytes, error: ValueError) -> RecordError:
-    try:
-        line.decode()
-    except UnicodeDecodeError as wrong:
-        byte = line[wrong.start]
-        return {
-            "type": "encoding",
-            "message": f"byte {byte:#04x} at {wrong.start} of the line is not utf-8; such bytes are shown as \\x..",
-        }
-    why = _IN_LINE_1.sub(r" at column \1", str(error))
-    return {"type": "json_invalid", "message": f"the line is no JSON: {why}"}
-
-
-def _find_others(records: Records) -> None:
-    for index, raw in enumerate(records.raws):
-        if type(raw) is not dict:
-            kind = _KINDS.get(type(raw), "a number")
-            records.raws[index] = {"value": raw}
-            records.problems[index] = [
-                {"type": "json_type", "message": f"the line holds {kind}; a record is an object"}
-            ]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, cast
 import pydantic_core
 
 from synapse_core.errors import ExecutionError, ValidationError
-from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, Records
+from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, Records, joined_records
 from synapse_flow.entries import EntryTypedDict, RecordError
 from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
 from synapse_flow.inputs.blocks import RecordCutter
@@ -75,7 +75,7 @@ class RetryInputAdapter(BaseInputAdapter):
     def generator(self) -> Iterator[EntryTypedDict]:
         """The records, one by one."""
         for block in self.blocks(ChunkSizes(1000, most=1000, fixed=True), Start()):
-            records = self.decoder().decode(Chunk(0, 0, block.count, block.payload))
+            records = joined_records(self.decoder().decode(Chunk(0, 0, block.count, block.payload)))
             for index, raw in enumerate(records.raws):
                 position = block.positions[index] if block.positions is not None else None
                 yield {"raw_data": raw, "position": position}
@@ -147,10 +147,10 @@ def _unreadable(errors: Any) -> list[RecordError]:
 class _RetryDecoder:
     """Makes records of raw data, lines and reasons."""
 
-    def decode(self, chunk: Chunk) -> Records:
-        """Return the raw data; what could not be read before fails again."""
+    def decode(self, chunk: Chunk) -> Iterator[Records]:
+        """Yield the raw data; what could not be read before fails again."""
         lines = [line for _, line, _ in chunk.payload]
-        return Records(
+        yield Records(
             [raw for raw, _, _ in chunk.payload],
             {index: errors for index, (_, _, errors) in enumerate(chunk.payload) if errors},
             lines.__getitem__,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from importlib import import_module
@@ -14,12 +13,13 @@ from uuid import UUID
 
 from synapse_core.errors import ExecutionError, ValidationError, nearest
 from synapse_core.safe_text import shorten
-from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, Records
+from synapse_flow.chunks import ChunkSizes, Decoder, Records
 from synapse_flow.columns import duplicates
 from synapse_flow.databases import Database, has_order, table_name
 from synapse_flow.entries import EntryTypedDict
 from synapse_flow.hooks.base import BaseHook
-from synapse_flow.inputs.base import BaseInputAdapter, Block, RowDecoder, Start
+from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
+from synapse_flow.inputs.row_decoding import RowDecoder
 from synapse_flow.used_files import UsedFile
 
 __all__ = ["SQLAlchemyInputAdapter", "SQLInputAdapter"]
@@ -305,15 +305,15 @@ SQLInputAdapter = SQLAlchemyInputAdapter
 
 
 class _NamingDecoder(RowDecoder):
-    """Makes records of rows."""
+    """Gives rows their names; what could not be sent fails."""
 
     def __init__(self, names: list[str]) -> None:
         self._names = names
 
-    def decode(self, chunk: Chunk) -> Records:
-        """Return rows with their names; what could not be sent fails."""
-        named = [dict(zip(self._names, row, strict=True)) if type(row) is list else row for row in chunk.payload]
-        return super().decode(replace(chunk, payload=named))
+    def _records(self, raws: list[Any]) -> Records:
+        return super()._records(
+            [dict(zip(self._names, row, strict=True)) if type(row) is list else row for row in raws]
+        )
 
 
 def _sliced(page: Iterable[Any], sizes: ChunkSizes) -> Iterator[list[list[Any]]]:

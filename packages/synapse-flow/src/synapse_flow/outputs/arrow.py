@@ -15,10 +15,9 @@ from synapse_flow.collecting import Collector
 from synapse_flow.entries import EntryTypedDict
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.outputs.arrow_batches import BatchCollector, BatchShaper, RowShape, shape_of
-from synapse_flow.outputs.base import BaseOutputAdapter
+from synapse_flow.outputs.base import BaseOutputAdapter, collected_entry
 from synapse_flow.publication import Publication
 from synapse_flow.used_files import UsedFile
-from synapse_flow.validation.rows import NoValidator
 
 __all__ = ["ArrowOutputAdapter", "ParquetOutputAdapter"]
 
@@ -137,11 +136,7 @@ class ArrowOutputAdapter(BaseOutputAdapter):
 
     def write(self, entry: EntryTypedDict) -> None:
         """Write one entry."""
-        value = entry.get("validated_data")
-        collector = self.collector()
-        self.write_chunk(
-            collector.of_failed([entry]) if value is None else collector.of_values([value], [entry], NoValidator())
-        )
+        self.write_chunk(collected_entry(self.collector(), entry))
 
     def finish(self) -> None:
         """Write what is left, and the end of the file."""

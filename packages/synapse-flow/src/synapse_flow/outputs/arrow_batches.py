@@ -11,7 +11,7 @@ from typing import Any
 from synapse_core.errors import ExecutionError, ValidationError
 from synapse_core.safe_text import safe_str, shorten
 from synapse_flow.arrow_data import from_ipc, to_ipc
-from synapse_flow.collecting import RowCollector, Validator
+from synapse_flow.collecting import RowCollector
 from synapse_flow.columns import ERROR_COLUMNS, columns_of, excluded_fields
 from synapse_flow.entries import EntryTypedDict
 from synapse_flow.outputs.arrow_values import MisfitError, array_of, arrow_type, common_type
@@ -80,9 +80,9 @@ class BatchCollector(RowCollector):
 
     shape: RowShape
 
-    def of_values(self, values: list[Any], entries: Sequence[EntryTypedDict] | None, validator: Validator) -> Any:
-        """Return a batch of the fields of each."""
-        rows = super().of_values(values, entries, validator)
+    def joined(self, parts: list[Any]) -> Any:
+        """Return a batch of the rows of all parts."""
+        rows = super().joined(parts)
         return self._bytes(rows, self.shape) if rows else None
 
     def of_failed(self, entries: list[EntryTypedDict]) -> Any:

@@ -11,8 +11,9 @@ from synapse_flow.collecting import Collector, EntryCollector
 from synapse_flow.entries import EntryTypedDict
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.used_files import UsedFile
+from synapse_flow.validation.rows import NoValidator
 
-__all__ = ["BaseAsyncOutputAdapter", "BaseOutputAdapter"]
+__all__ = ["BaseAsyncOutputAdapter", "BaseOutputAdapter", "collected_entry"]
 
 
 class BaseOutputAdapter(ABC):
@@ -134,3 +135,11 @@ class BaseAsyncOutputAdapter(BaseOutputAdapter):
             self._runner.run(self.close_async())
             self._runner.close()
             self._runner = None
+
+
+def collected_entry(collector: Collector, entry: EntryTypedDict) -> Any:
+    """Return what an output takes of one entry, which failed where it has no validated data."""
+    value = entry.get("validated_data")
+    if value is None:
+        return collector.of_failed([entry])
+    return collector.joined([collector.of_values([value], [entry], NoValidator())])

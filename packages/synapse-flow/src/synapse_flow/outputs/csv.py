@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import codecs
-import csv
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
-from synapse_core.errors import ConfigError, ExecutionError, ValidationError
-from synapse_flow.cells import cell_text
-from synapse_flow.collecting import Collector, RowCollector, Validator, error_row
-from synapse_flow.entries import EntryTypedDict
+from synapse_core.errors import ConfigError, ValidationError
+from synapse_flow.collecting import Collector
 from synapse_flow.hooks.base import BaseHook
-from synapse_flow.json_lines import json_line
+from synapse_flow.outputs.csv_collecting import FirstRowsCollector, Format, LineCollector
 from synapse_flow.outputs.files import FileOutputAdapter
-from synapse_flow.outputs.headers import FAILED_COLUMNS, given_columns, known_columns, unknown_columns
+from synapse_flow.outputs.headers import FAILED_COLUMNS, given_columns, known_columns
 
 __all__ = ["CSVOutputAdapter"]
-
-_JSON = ("errors", "raw_data")
 
 # Every chunk is encoded for itself, and a mark stands at the beginning of the file only.
 _MARKED = {
@@ -29,98 +22,6 @@ _MARKED = {
     "utf-16": ("utf-16-le", codecs.BOM_UTF16_LE),
     "utf-32": ("utf-32-le", codecs.BOM_UTF32_LE),
 }
-
-
-@dataclass(frozen=True)
-class _Format:
-    """How lines look."""
-
-    name: str
-    delimiter: str
-    quotechar: str
-    encoding: str
-
-    def lines(self, rows: Iterable[Iterable[Any]], errors: str = "strict") -> bytes:
-        r"""Return lines, each with its end.
-
-        Raises:
-            ExecutionError: A text has characters that the encoding has not.
-        """
-        parts: list[str] = []
-        # With this end, it puts quotes around "\n" and "\r" alike; with another one, a "\r" would cut a row.
-        writer = csv.writer(_Parts(parts), delimiter=self.delimiter, quotechar=self.quotechar, lineterminator="\r\n")
-        writer.writerows(rows)
-        text = "".join([part[:-2] + "\n" for part in parts])
-        try:
-            return text.encode(self.encoding, errors)
-        except UnicodeEncodeError as error:
-            found = error.object[error.start : error.end][:20]
-            raise ExecutionError(
-                f"{self.name}: {found!r} cannot be written in {self.encoding}; choose another encoding=, such as "
-                "'utf-8'"
-            ) from None
-
-    def records(self, columns: list[str], rows: Iterable[dict[str, Any]]) -> bytes:
-        """Return the lines of records.
-
-        Raises:
-            ExecutionError: A record has a field that is no column.
-        """
-        known = set(columns)
-        lines = []
-        for row in rows:
-            if list(row) == columns:
-                lines.append(map(cell_text, row.values()))
-                continue
-            if not row.keys() <= known:
-                raise unknown_columns(self.name, columns, row)
-            lines.append(map(cell_text, map(row.get, columns)))
-        return self.lines(lines)
-
-    def failed(self, columns: list[str], entries: list[EntryTypedDict]) -> bytes:
-        """Return the lines of entries that failed, with raw data and errors as JSON."""
-        lines = []
-        for entry in entries:
-            row = error_row(entry)
-            lines.append([self._json(row[name]) if name in _JSON else cell_text(row.get(name)) for name in columns])
-        return self.lines(lines, "backslashreplace")
-
-    def _json(self, value: Any) -> str:
-        text = json_line(value).decode().rstrip("\n")
-        return (
-            text if self.encoding.startswith("utf") else json.dumps(json.loads(text))
-        )  # with escapes, which are ASCII
-
-
-class _Parts:
-    def __init__(self, parts: list[str]) -> None:
-        self.write = parts.append
-
-
-@dataclass
-class _Lines:
-    """Makes lines under columns that are known."""
-
-    format: _Format
-    columns: list[str]
-
-    sees_entries = False
-
-    def of_values(self, values: list[Any], entries: Sequence[EntryTypedDict] | None, validator: Validator) -> bytes:
-        return self.format.records(self.columns, map(validator.to_dict, values))
-
-    def of_failed(self, entries: list[EntryTypedDict]) -> bytes:
-        return self.format.failed(self.columns, entries)
-
-
-@dataclass
-class _FirstRows(RowCollector):
-    """Leaves the making of lines to the output, which learns the columns from the first row."""
-
-    format: _Format
-
-    def of_failed(self, entries: list[EntryTypedDict]) -> bytes:
-        return self.format.failed(FAILED_COLUMNS, entries)
 
 
 class CSVOutputAdapter(FileOutputAdapter):
@@ -173,7 +74,7 @@ class CSVOutputAdapter(FileOutputAdapter):
                 f"there is no encoding {encoding!r}; common ones are utf-8, latin-1, cp1252"
             ) from None
         name, self._mark = _MARKED.get(known, (known, b""))
-        self._format = _Format(self.path, delimiter, quotechar, name)
+        self._format = Format(self.path, delimiter, quotechar, name)
         try:
             self._format.lines([])
         except (TypeError, ValueError) as error:
@@ -197,11 +98,11 @@ class CSVOutputAdapter(FileOutputAdapter):
 
     def lines(self) -> Collector:
         """Return what makes lines."""
-        return _Lines(self._format, self._columns)
+        return LineCollector(self._format, self._columns)
 
     def collector(self) -> Collector:
         """Return what makes lines, on workers; rows, where the first one tells the columns."""
-        return _FirstRows(self._format) if self._learns else super().collector()
+        return FirstRowsCollector(self._format) if self._learns else super().collector()
 
     def write_chunk(self, collected: Any) -> None:
         """Write finished lines, or rows.

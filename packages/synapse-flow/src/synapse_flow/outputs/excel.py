@@ -15,11 +15,10 @@ from synapse_flow.collecting import Collector, RowCollector, Validator
 from synapse_flow.entries import EntryTypedDict
 from synapse_flow.excel import LONGEST_TEXT, MOST_COLUMNS, MOST_ROWS, excel_text, excel_value, openpyxl
 from synapse_flow.hooks.base import BaseHook
-from synapse_flow.outputs.base import BaseOutputAdapter
+from synapse_flow.outputs.base import BaseOutputAdapter, collected_entry
 from synapse_flow.outputs.headers import FAILED_COLUMNS, given_columns, known_columns, unknown_columns
 from synapse_flow.publication import Publication
 from synapse_flow.used_files import UsedFile
-from synapse_flow.validation.rows import NoValidator
 
 __all__ = ["ExcelOutputAdapter"]
 
@@ -160,11 +159,7 @@ class ExcelOutputAdapter(BaseOutputAdapter):
 
     def write(self, entry: EntryTypedDict) -> None:
         """Write one entry."""
-        value = entry.get("validated_data")
-        collector = self.collector()
-        self.write_chunk(
-            collector.of_failed([entry]) if value is None else collector.of_values([value], [entry], NoValidator())
-        )
+        self.write_chunk(collected_entry(self.collector(), entry))
 
     def finish(self) -> None:
         """Save the workbook.

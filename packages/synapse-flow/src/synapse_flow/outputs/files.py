@@ -3,41 +3,19 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from synapse_flow.collecting import Collector, Validator
+from synapse_flow.collecting import Collector
 from synapse_flow.compression import compressed, compression_of
 from synapse_flow.entries import EntryTypedDict
 from synapse_flow.hooks.base import BaseHook
-from synapse_flow.outputs.base import BaseOutputAdapter
+from synapse_flow.outputs.base import BaseOutputAdapter, collected_entry
+from synapse_flow.outputs.compressing import CompressingCollector
 from synapse_flow.publication import Publication
 from synapse_flow.used_files import UsedFile
-from synapse_flow.validation.rows import NoValidator
 
 __all__ = ["FileOutputAdapter"]
-
-
-@dataclass
-class _Compressing:
-    """A collector whose bytes are compressed on the worker."""
-
-    inner: Collector
-    compression: str
-
-    @property
-    def sees_entries(self) -> bool:
-        return self.inner.sees_entries
-
-    def of_values(self, values: list[Any], entries: Sequence[EntryTypedDict] | None, validator: Validator) -> Any:
-        return self._compressed(self.inner.of_values(values, entries, validator))
-
-    def of_failed(self, entries: list[EntryTypedDict]) -> Any:
-        return self._compressed(self.inner.of_failed(entries))
-
-    def _compressed(self, data: bytes) -> bytes:
-        return compressed(data, self.compression) if data else b""
 
 
 class FileOutputAdapter(BaseOutputAdapter):
@@ -116,7 +94,7 @@ class FileOutputAdapter(BaseOutputAdapter):
 
     def collector(self) -> Collector:
         """Return what makes bytes of records, on workers."""
-        return _Compressing(self.lines(), self._compression) if self._compression else self.lines()
+        return CompressingCollector(self.lines(), self._compression) if self._compression else self.lines()
 
     def write_chunk(self, collected: bytes | None) -> None:
         """Write finished bytes."""
@@ -129,11 +107,7 @@ class FileOutputAdapter(BaseOutputAdapter):
 
     def write(self, entry: EntryTypedDict) -> None:
         """Write one entry."""
-        value = entry.get("validated_data")
-        collector = self.collector()
-        self.write_chunk(
-            collector.of_failed([entry]) if value is None else collector.of_values([value], [entry], NoValidator())
-        )
+        self.write_chunk(collected_entry(self.collector(), entry))
 
     def finish(self) -> None:
         """Write the end of the file, and wait until it lies where it cannot get lost."""

@@ -2,70 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from synapse_core.errors import ValidationError
-from synapse_flow.collecting import Collector, Validator, error_row
-from synapse_flow.entries import EntryTypedDict
+from synapse_flow.collecting import Collector
 from synapse_flow.hooks.base import BaseHook
-from synapse_flow.json_lines import json_line
 from synapse_flow.outputs.files import FileOutputAdapter
+from synapse_flow.outputs.json_collecting import ItemCollector, LineCollector
 
 __all__ = ["JSONOutputAdapter"]
-
-
-@dataclass
-class _Lines:
-    """Lines of JSON, with their line ends."""
-
-    envelope: bool
-
-    @property
-    def sees_entries(self) -> bool:
-        return self.envelope
-
-    def of_values(self, values: list[Any], entries: Sequence[EntryTypedDict] | None, validator: Validator) -> bytes:
-        lines = validator.to_json_lines(values)
-        if not self.envelope or entries is None:
-            return lines
-        return b"".join(
-            json_line({key: entry.get(key) for key in ("id", "position", "status", "metadata")})[:-2]
-            + b',"validated_data":'
-            + line
-            + b"}\n"
-            for entry, line in zip(entries, lines.splitlines(), strict=True)
-        )
-
-    def of_failed(self, entries: list[EntryTypedDict]) -> bytes:
-        return b"".join(json_line(error_row(entry)) for entry in entries)
-
-
-@dataclass
-class _Items:
-    """Items of an array, with commas between them."""
-
-    lines: _Lines
-    indent: int | None
-
-    @property
-    def sees_entries(self) -> bool:
-        return self.lines.sees_entries
-
-    def of_values(self, values: list[Any], entries: Sequence[EntryTypedDict] | None, validator: Validator) -> bytes:
-        return self._items(self.lines.of_values(values, entries, validator))
-
-    def of_failed(self, entries: list[EntryTypedDict]) -> bytes:
-        return self._items(self.lines.of_failed(entries))
-
-    def _items(self, lines: bytes) -> bytes:
-        if self.indent is None:
-            return lines[:-1].replace(b"\n", b",\n")
-        texts = (json.dumps(json.loads(line), indent=self.indent, ensure_ascii=False) for line in lines.splitlines())
-        return ",\n".join(texts).encode()
 
 
 class JSONOutputAdapter(FileOutputAdapter):
@@ -108,8 +55,8 @@ class JSONOutputAdapter(FileOutputAdapter):
 
     def lines(self) -> Collector:
         """Return what makes lines of JSON."""
-        lines = _Lines(self._envelope)
-        return _Items(lines, self._indent) if self._array else lines
+        lines = LineCollector(self._envelope)
+        return ItemCollector(lines, self._indent) if self._array else lines
 
     def head(self) -> bytes:
         """Return what opens an array."""

@@ -14,11 +14,10 @@ from synapse_flow.columns import ERROR_COLUMNS, Column, columns_of, excluded_fie
 from synapse_flow.databases import Database, table_name
 from synapse_flow.entries import EntryTypedDict
 from synapse_flow.hooks.base import BaseHook
-from synapse_flow.outputs.base import BaseOutputAdapter
+from synapse_flow.outputs.base import BaseOutputAdapter, collected_entry
 from synapse_flow.outputs.sql_tables import column_of_values, sql_type, sql_value
 from synapse_flow.outputs.table_modes import check_mode, refuse_existing
 from synapse_flow.used_files import UsedFile
-from synapse_flow.validation.rows import NoValidator
 
 __all__ = ["SQLAlchemyOutputAdapter", "SQLOutputAdapter"]
 
@@ -125,11 +124,7 @@ class SQLAlchemyOutputAdapter(BaseOutputAdapter):
 
     def write(self, entry: EntryTypedDict) -> None:
         """Write one entry."""
-        value = entry.get("validated_data")
-        collector = self.collector()
-        self.write_chunk(
-            collector.of_failed([entry]) if value is None else collector.of_values([value], [entry], NoValidator())
-        )
+        self.write_chunk(collected_entry(self.collector(), entry))
 
     def finish(self) -> None:
         """Write what is left.
