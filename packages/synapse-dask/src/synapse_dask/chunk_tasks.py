@@ -24,7 +24,7 @@ from synapse_core.errors import BackendError, BackendUnreachableError, WorkerLos
 from synapse_core.remote_work import missing_module, unloadable
 from synapse_core.safe_text import safe_str
 from synapse_dask.cleanup import EndWithClient
-from synapse_dask.clients import shown
+from synapse_dask.clients import replace_workers, shown
 from synapse_dask.worker_side import AnswerOfWorker, LeavingError, WorkOfRun, apply
 
 __all__ = ["ChunkTasks"]
@@ -60,6 +60,7 @@ class ChunkTasks:
         self._work = work
         self._most = most
         self._own_cluster = own_cluster
+        self._own_count = len(own_cluster.worker_spec) if own_cluster is not None else 0
         self._id = uuid.uuid4().hex
         self._cleanup = EndWithClient(self._id, untyped.id)
         self._numbers = itertools.count()
@@ -231,16 +232,14 @@ class ChunkTasks:
                 continue
             with contextlib.suppress(Exception):  # whoever waits for a chunk says better what is wrong
                 if not await self._client.nthreads():
-                    self._do_without_workers()
+                    await self._do_without_workers()
             self._heard = time.monotonic()
 
-    def _do_without_workers(self) -> None:
+    async def _do_without_workers(self) -> None:
         """Start new workers where that is up to this run, or else say once on stderr that there is none."""
         if self._own_cluster is not None:  # Dask itself starts none again that died while it started
-            count = len(self._own_cluster.worker_spec)
-            self._own_cluster.scale(0)
-            self._own_cluster.scale(count)
             self.patience *= 2  # those that are starting need longer on a busy machine
+            await replace_workers(self._own_cluster, self._own_count)
         elif not self._is_told:
             sys.stderr.write(
                 f"still waiting: the Dask scheduler at {self._address} has no worker. Start some with "

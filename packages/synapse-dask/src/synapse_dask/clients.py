@@ -16,11 +16,12 @@ from synapse_core.errors import BackendError, BackendUnreachableError
 from synapse_core.safe_text import safe_str
 from synapse_dask.own_pickling import keep_own_pickling
 
-__all__ = ["opened", "shown"]
+__all__ = ["opened", "replace_workers", "shown"]
 
 keep_own_pickling()  # what Dask's import has just changed, in this process and in its workers
 
 _ANSWER_SECONDS = 5
+_CLOSING_SECONDS = 30
 
 T = TypeVar("T")
 
@@ -50,6 +51,16 @@ def opened(address: str | None, processes: int | None) -> Iterator[tuple[Client,
     else:
         with _closing(_started(processes or usable_cpus())) as cluster, _closing(_client(cluster)) as client:
             yield client, cluster
+
+
+async def replace_workers(cluster: LocalCluster, count: int) -> None:
+    """Start workers in place of all that a cluster has, or has had; in the event loop of the cluster."""
+    untyped: Any = cluster
+    untyped.scale(0)
+    # New ones have the names of those before, and are none to Dask until those are closed.
+    with contextlib.suppress(Exception):  # what cannot be closed is given up
+        await asyncio.wait_for(untyped, _CLOSING_SECONDS)
+    untyped.scale(count)
 
 
 @contextlib.contextmanager
