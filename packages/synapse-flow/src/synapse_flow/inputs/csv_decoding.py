@@ -104,7 +104,10 @@ class CsvDecoder:
             text = data.decode(self.encoding, "surrogateescape")
             broken = True
         lines = cache(lambda: self._lines(text, chunk.count))  # asked for where something failed
-        reader = self.dialect.reader(io.StringIO(text, newline=""))
+        if self.encoding == "utf-8" and not broken:  # a line at a time has its own width of characters, often one byte
+            reader = self.dialect.reader(map(bytes.decode, data.splitlines(keepends=True)))
+        else:
+            reader = self.dialect.reader(io.StringIO(text, newline=""))
         step = rows_at_once(len(self.names))
         first = 0
         while rows := list(islice(reader, step)):
