@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from synapse_flow.entries import RecordError
 
-__all__ = ["Chunk", "ChunkResult", "ChunkSizes", "Decoder", "Records", "joined_records", "rows_at_once"]
+__all__ = [
+    "Chunk",
+    "ChunkResult",
+    "ChunkSizes",
+    "Decoder",
+    "Records",
+    "joined_records",
+    "lines_of_part",
+    "rows_at_once",
+]
 
 _SHORTEST = 0.005
 _LONGEST = 0.1
@@ -96,6 +105,17 @@ class Decoder(Protocol):
 def rows_at_once(columns: int) -> int:
     """Return how many records are best decoded, validated and rendered before the next ones are looked at."""
     return max(_FEWEST_AT_ONCE, _VALUES_AT_ONCE // max(1, columns))
+
+
+def lines_of_part(lines: Callable[[], Sequence[int]], begin: int, first: int) -> Callable[[int], int]:
+    """Return what tells the line of each record of a part.
+
+    Args:
+        lines: Returns the line within the chunk of each of its records, from 0; called when the first one is asked for.
+        begin: Line of the file where the chunk begins.
+        first: Index in the chunk of the part's first record.
+    """
+    return lambda index: begin + lines()[first + index]
 
 
 def joined_records(parts: Iterable[Records]) -> Records:

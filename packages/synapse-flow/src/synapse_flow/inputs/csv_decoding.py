@@ -8,12 +8,12 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from itertools import islice
 from typing import Any
 
 from synapse_core.errors import ValidationError
-from synapse_flow.chunks import Chunk, Records, rows_at_once
+from synapse_flow.chunks import Chunk, Records, lines_of_part, rows_at_once
 
 __all__ = ["CsvDecoder", "Dialect"]
 
@@ -97,37 +97,48 @@ class CsvDecoder:
     def decode(self, chunk: Chunk) -> Iterator[Records]:
         """Yield a record for each row that is not blank."""
         data: bytes = chunk.payload
-        try:
-            text = data.decode(self.encoding)
-            broken = False
-        except UnicodeDecodeError:
-            text = data.decode(self.encoding, "surrogateescape")
-            broken = True
-        lines = cache(lambda: self._lines(text, chunk.count))  # asked for where something failed
-        if self.encoding == "utf-8" and not broken:  # a line at a time has its own width of characters, often one byte
-            reader = self.dialect.reader(map(bytes.decode, data.splitlines(keepends=True)))
-        else:
-            reader = self.dialect.reader(io.StringIO(text, newline=""))
+        lines = cache(lambda: self._lines(data, chunk.count))  # asked for where something failed
+        rows, is_text = self._rows(data)
         step = rows_at_once(len(self.names))
         first = 0
-        while rows := list(islice(reader, step)):
-            if [] in rows:
-                rows = [row for row in rows if row]
-            if not rows:
+        while True:
+            try:
+                part = list(islice(rows, step))
+            except UnicodeDecodeError:
+                is_text = False
+                rows = islice(self._escaped_rows(data), first, None)
                 continue
-            records = self._records(rows, broken=broken)
+            if not part:
+                return
+            records = self._records(part, is_text=is_text)
             if chunk.line is not None:
-                records.line_of = partial(_line_of, lines, chunk.line, first)
-            first += len(rows)
+                records.line_of = lines_of_part(lines, chunk.line, first)
+            first += len(part)
             yield records
 
-    def _records(self, rows: list[list[str]], *, broken: bool) -> Records:
+    def _rows(self, data: bytes) -> tuple[Iterator[list[str]], bool]:
+        """Return rows that are not blank, and whether they have text only."""
+        if self.encoding == "utf-8":  # a line at a time has its own width of characters, often one byte
+            return self._read(map(bytes.decode, data.splitlines(keepends=True))), True
+        try:
+            text = data.decode(self.encoding)
+        except UnicodeDecodeError:
+            return self._escaped_rows(data), False
+        return self._read(io.StringIO(text, newline="")), True
+
+    def _escaped_rows(self, data: bytes) -> Iterator[list[str]]:
+        return self._read(io.StringIO(data.decode(self.encoding, "surrogateescape"), newline=""))
+
+    def _read(self, lines: Iterable[str]) -> Iterator[list[str]]:
+        return filter(None, self.dialect.reader(lines))
+
+    def _records(self, rows: list[list[str]], *, is_text: bool) -> Records:
         try:
             records = Records(_maker(tuple(self.names))(rows))
         except ValueError:  # a row has more or fewer fields
             records = Records([dict(zip(self.names, row, strict=False)) for row in rows])
             self._find_misfits(rows, records)
-        if broken:
+        if not is_text:
             self._find_broken(rows, records)
         return records
 
@@ -162,21 +173,17 @@ class CsvDecoder:
             return [self._legible(each) for each in value]
         return value.encode(self.encoding, "surrogateescape").decode(self.encoding, "backslashreplace")
 
-    def _lines(self, text: str, rows: int) -> Sequence[int]:
+    def _lines(self, data: bytes, rows: int) -> Sequence[int]:
         """Return the line within the block in which each record begins, from 0."""
-        if "\r" not in text and text.count("\n") + (not text.endswith("\n")) == rows:
+        if b"\r" not in data and data.count(b"\n") + (not data.endswith(b"\n")) == rows:
             return range(rows)
-        reader = self.dialect.reader(io.StringIO(text, newline=""))
+        reader = self.dialect.reader(io.StringIO(data.decode(self.encoding, "surrogateescape"), newline=""))
         begins, line = [], 0
         for row in reader:
             if row:
                 begins.append(line)
             line = reader.line_num
         return begins
-
-
-def _line_of(lines: Callable[[], Sequence[int]], line: int, first: int, index: int) -> int:
-    return line + lines()[first + index]
 
 
 @lru_cache(maxsize=16)

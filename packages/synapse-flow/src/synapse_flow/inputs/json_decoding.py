@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from functools import cache, partial
+from collections.abc import Iterator
+from functools import cache
 
 from pydantic_core import from_json
 
-from synapse_flow.chunks import Chunk, Records, rows_at_once
+from synapse_flow.chunks import Chunk, Records, lines_of_part, rows_at_once
 from synapse_flow.entries import RecordError
 
 __all__ = ["SPACE", "LineDecoder"]
@@ -35,12 +35,8 @@ class LineDecoder:
         for first in range(0, len(lines), step):
             records = _records(lines[first : first + step])
             if chunk.line is not None:
-                records.line_of = partial(_line_of, numbers, chunk.line, first)
+                records.line_of = lines_of_part(numbers, chunk.line, first)
             yield records
-
-
-def _line_of(numbers: Callable[[], Sequence[int]], line: int, first: int, index: int) -> int:
-    return line + numbers()[first + index]
 
 
 def _records(lines: list[bytes]) -> Records:
