@@ -6,27 +6,25 @@ import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any
 
 from synapse_core.errors import ExecutionError, ValidationError, nearest
 from synapse_core.safe_text import safe_str
 from synapse_flow.arrow_data import ArrowDecoder, need_pyarrow, slices, to_ipc
-from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, joined_records
+from synapse_flow.chunks import ChunkSizes, Decoder
 from synapse_flow.columns import duplicates
-from synapse_flow.entries import EntryTypedDict
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.inputs.arrow_files import FORMATS, DataFile, find_files, identity_of, means, used_now
 from synapse_flow.inputs.arrow_readers import OpenFile, Sieve, open_file
-from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
+from synapse_flow.inputs.base import Block, Start
+from synapse_flow.inputs.block_input import BlockInputAdapter
 from synapse_flow.urls import shown_url
 from synapse_flow.used_files import UsedFile
 
 __all__ = ["ArrowInputAdapter", "ParquetInputAdapter"]
 
-_ROWS = 4000
 
-
-class ArrowInputAdapter(BaseInputAdapter):
+class ArrowInputAdapter(BlockInputAdapter):
     """Reads Parquet files, Arrow files and streams, and tables of pyarrow. Values have their Python types.
 
     Files are read piece by piece, so their size does not matter. Several files are read one after the other, in the
@@ -59,8 +57,6 @@ class ArrowInputAdapter(BaseInputAdapter):
         BackendMissingError: pyarrow is not installed.
         ValidationError: An argument is of a wrong kind.
     """
-
-    waits: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -130,17 +126,6 @@ class ArrowInputAdapter(BaseInputAdapter):
             self._open = None
         if self._object is not None:
             self._object.close()
-
-    @property
-    def generator(self) -> Iterator[EntryTypedDict]:
-        """The records, one by one."""
-        position = 0
-        decoder = self.decoder()
-        for block in self.blocks(ChunkSizes(_ROWS, most=_ROWS, fixed=True), Start()):
-            records = joined_records(decoder.decode(Chunk(0, position, block.count, block.payload)))
-            for index, raw in enumerate(records.raws):
-                yield {"raw_data": raw, "position": position + index}
-            position += block.count
 
     def columns(self) -> list[str] | None:
         """Return the names of the columns; of several files, those of the first."""

@@ -6,16 +6,16 @@ import codecs
 import csv
 import io
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Generator, Iterable, Mapping
+from typing import Any
 
 from synapse_core.errors import ExecutionError, ValidationError
-from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, joined_records
+from synapse_flow.chunks import ChunkSizes, Decoder
 from synapse_flow.columns import duplicates
-from synapse_flow.entries import EntryTypedDict
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.identity import digest_of
-from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
+from synapse_flow.inputs.base import Block, Start
+from synapse_flow.inputs.block_input import BlockInputAdapter
 from synapse_flow.inputs.blocks import RecordCutter, transcoded
 from synapse_flow.inputs.csv_decoding import CsvDecoder, Dialect
 from synapse_flow.source_file import SourceFile
@@ -24,7 +24,7 @@ from synapse_flow.used_files import UsedFile
 __all__ = ["CSVInputAdapter"]
 
 
-class CSVInputAdapter(BaseInputAdapter):
+class CSVInputAdapter(BlockInputAdapter):
     """Reads a CSV file, whose first row names the columns. Values are text; blank lines are left out.
 
     A row with fewer or more fields than the header fails, and so does one that is not text in `encoding`; the
@@ -46,8 +46,6 @@ class CSVInputAdapter(BaseInputAdapter):
         pre_hooks: Hooks of this input, before the validation.
         post_hooks: Hooks of this input, after the validation.
     """
-
-    waits: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -149,17 +147,6 @@ class CSVInputAdapter(BaseInputAdapter):
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-    @property
-    def generator(self) -> Iterator[EntryTypedDict]:
-        """The records, one by one."""
-        position = 0
-        decoder = self.decoder()
-        for block in self.blocks(ChunkSizes(1000, most=1000, fixed=True), Start()):
-            records = joined_records(decoder.decode(Chunk(0, position, block.count, block.payload, block.line)))
-            for index, raw in enumerate(records.raws):
-                yield {"raw_data": raw, "position": position + index}
-            position += block.count
 
     def columns(self) -> list[str] | None:
         """Return the names in the header."""

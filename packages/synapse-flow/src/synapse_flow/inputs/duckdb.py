@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from typing import Any
 
 from synapse_core.errors import ValidationError
 from synapse_flow.arrow_data import ArrowDecoder, need_pyarrow, slices, to_ipc
-from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, joined_records
+from synapse_flow.chunks import ChunkSizes, Decoder
 from synapse_flow.columns import duplicates
 from synapse_flow.databases import has_order
 from synapse_flow.duckdb_files import DuckDB, quoted
-from synapse_flow.entries import EntryTypedDict
 from synapse_flow.hooks.base import BaseHook
-from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
+from synapse_flow.inputs.base import Block, Start
+from synapse_flow.inputs.block_input import BlockInputAdapter
 from synapse_flow.urls import shown_url
 from synapse_flow.used_files import UsedFile
 
@@ -24,7 +24,7 @@ __all__ = ["DuckDBInputAdapter"]
 _ROWS = 1 << 14
 
 
-class DuckDBInputAdapter(BaseInputAdapter):
+class DuckDBInputAdapter(BlockInputAdapter):
     """Reads a table of a DuckDB database, or what a query gives; the query may read Parquet and CSV files, too.
 
     Rows are streamed, so their number does not matter. Values have their Python types, as with `ArrowInputAdapter`.
@@ -50,8 +50,6 @@ class DuckDBInputAdapter(BaseInputAdapter):
         BackendMissingError: duckdb, or pyarrow, is not installed.
         ValidationError: An argument is of a wrong kind.
     """
-
-    waits: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -107,16 +105,6 @@ class DuckDBInputAdapter(BaseInputAdapter):
         """Close the database, unless somebody else has opened it."""
         self._relation = None
         self._database.close()
-
-    @property
-    def generator(self) -> Iterator[EntryTypedDict]:
-        """The records, one by one."""
-        position = 0
-        decoder = self.decoder()
-        for block in self.blocks(ChunkSizes(_ROWS, most=_ROWS, fixed=True), Start()):
-            for raw in joined_records(decoder.decode(Chunk(0, position, block.count, block.payload))).raws:
-                yield {"raw_data": raw, "position": position}
-                position += 1
 
     def columns(self) -> list[str] | None:
         """Return the names of the columns."""

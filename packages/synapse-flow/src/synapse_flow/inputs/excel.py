@@ -7,16 +7,16 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice, zip_longest
-from typing import Any, ClassVar
+from typing import Any
 
 from synapse_core.errors import ExecutionError, ValidationError, nearest
 from synapse_core.safe_text import safe_str
-from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, Records, joined_records, rows_at_once
+from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, Records, rows_at_once
 from synapse_flow.columns import duplicates
-from synapse_flow.entries import EntryTypedDict
 from synapse_flow.excel import openpyxl, plain_text
 from synapse_flow.hooks.base import BaseHook
-from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
+from synapse_flow.inputs.base import Block, Start
+from synapse_flow.inputs.block_input import BlockInputAdapter
 from synapse_flow.source_file import SourceFile
 from synapse_flow.used_files import UsedFile
 
@@ -27,7 +27,7 @@ _OLD = b"\xd0\xcf\x11\xe0"
 Row = tuple[Any, ...]
 
 
-class ExcelInputAdapter(BaseInputAdapter):
+class ExcelInputAdapter(BlockInputAdapter):
     """Reads a sheet of an ``.xlsx`` workbook, whose first row names the columns. Blank rows are left out.
 
     Numbers, bools, days and times come as Python has them, days as a `datetime`; an empty cell is None. Of a
@@ -44,8 +44,6 @@ class ExcelInputAdapter(BaseInputAdapter):
         pre_hooks: Hooks of this input, before the validation.
         post_hooks: Hooks of this input, after the validation.
     """
-
-    waits: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -161,15 +159,6 @@ class ExcelInputAdapter(BaseInputAdapter):
             self._workbook = None
         self._rows = iter(())
         self._file.close()
-
-    @property
-    def generator(self) -> Iterator[EntryTypedDict]:
-        """The records, one by one."""
-        position = 0
-        for block in self.blocks(ChunkSizes(1000, most=1000, fixed=True), Start()):
-            for raw in joined_records(self.decoder().decode(Chunk(0, position, block.count, block.payload))).raws:
-                yield {"raw_data": raw, "position": position}
-                position += 1
 
     def columns(self) -> list[str] | None:
         """Return the names in the header."""

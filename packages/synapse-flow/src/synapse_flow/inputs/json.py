@@ -8,13 +8,13 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from decimal import Decimal
 from importlib import import_module
 from itertools import islice
-from typing import Any, ClassVar
+from typing import Any
 
 from synapse_core.errors import BackendMissingError, ExecutionError, ValidationError
-from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, joined_records
-from synapse_flow.entries import EntryTypedDict
+from synapse_flow.chunks import ChunkSizes, Decoder
 from synapse_flow.hooks.base import BaseHook
-from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
+from synapse_flow.inputs.base import Block, Start
+from synapse_flow.inputs.block_input import BlockInputAdapter
 from synapse_flow.inputs.blocks import RecordCutter, transcoded
 from synapse_flow.inputs.json_decoding import SPACE, LineDecoder
 from synapse_flow.inputs.row_decoding import RowDecoder
@@ -26,7 +26,7 @@ __all__ = ["JSONInputAdapter"]
 _READ = 1 << 16
 
 
-class JSONInputAdapter(BaseInputAdapter):
+class JSONInputAdapter(BlockInputAdapter):
     """Reads objects from a JSON file: one in each line, or the items of an array.
 
     A line that is no JSON, or no object, fails, and the others go on; blank lines are left out. An array is read
@@ -44,8 +44,6 @@ class JSONInputAdapter(BaseInputAdapter):
         pre_hooks: Hooks of this input, before the validation.
         post_hooks: Hooks of this input, after the validation.
     """
-
-    waits: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -136,17 +134,6 @@ class JSONInputAdapter(BaseInputAdapter):
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-    @property
-    def generator(self) -> Iterator[EntryTypedDict]:
-        """The records, one by one."""
-        position = 0
-        decoder = self.decoder()
-        for block in self.blocks(ChunkSizes(1000, most=1000, fixed=True), Start()):
-            chunk = Chunk(0, position, block.count, block.payload, block.line)
-            for raw in joined_records(decoder.decode(chunk)).raws:
-                yield {"raw_data": raw, "position": position}
-                position += 1
 
     def decoder(self) -> Decoder:
         """Return what parses blocks of lines; items are parsed already."""

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from typing import Any, ClassVar, cast
+from typing import Any, cast
 
 import pydantic_core
 
 from synapse_core.errors import ExecutionError, ValidationError
-from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, Records, joined_records
-from synapse_flow.entries import EntryTypedDict, RecordError
-from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
+from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, Records
+from synapse_flow.entries import RecordError
+from synapse_flow.inputs.base import Block, Start
+from synapse_flow.inputs.block_input import BlockInputAdapter
 from synapse_flow.inputs.blocks import RecordCutter
 from synapse_flow.inputs.mending import mended, still_wrong
 from synapse_flow.source_file import SourceFile
@@ -22,7 +23,7 @@ __all__ = ["RetryInputAdapter"]
 _NOT_OF_READERS = ("HookError", "PackingError")
 
 
-class RetryInputAdapter(BaseInputAdapter):
+class RetryInputAdapter(BlockInputAdapter):
     r"""Reads the JSON lines that `JSONOutputAdapter` wrote of failed records: the same raw data, ids and positions.
 
     A record that the earlier input could not read fails again for that reason, as long as the reason is still to be
@@ -41,8 +42,6 @@ class RetryInputAdapter(BaseInputAdapter):
         source: Path, or a URL that fsspec knows; may end with ``.gz`` or ``.zst``.
         storage_options: For the file system, such as credentials.
     """
-
-    waits: ClassVar[bool] = False
 
     def __init__(self, source: str | os.PathLike[str], *, storage_options: Mapping[str, Any] | None = None) -> None:
         super().__init__()
@@ -70,15 +69,6 @@ class RetryInputAdapter(BaseInputAdapter):
     def close(self) -> None:
         """Close the file."""
         self._file.close()
-
-    @property
-    def generator(self) -> Iterator[EntryTypedDict]:
-        """The records, one by one."""
-        for block in self.blocks(ChunkSizes(1000, most=1000, fixed=True), Start()):
-            records = joined_records(self.decoder().decode(Chunk(0, 0, block.count, block.payload)))
-            for index, raw in enumerate(records.raws):
-                position = block.positions[index] if block.positions is not None else None
-                yield {"raw_data": raw, "position": position}
 
     def decoder(self) -> Decoder:
         """Return what tells raw data from what the earlier input could not read."""

@@ -8,7 +8,7 @@ from contextlib import suppress
 from datetime import date, datetime
 from decimal import Decimal
 from importlib import import_module
-from typing import Any, ClassVar
+from typing import Any
 from uuid import UUID
 
 from synapse_core.errors import ExecutionError, ValidationError, nearest
@@ -16,9 +16,9 @@ from synapse_core.safe_text import shorten
 from synapse_flow.chunks import ChunkSizes, Decoder, Records
 from synapse_flow.columns import duplicates
 from synapse_flow.databases import Database, has_order, table_name
-from synapse_flow.entries import EntryTypedDict
 from synapse_flow.hooks.base import BaseHook
-from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
+from synapse_flow.inputs.base import Block, Start
+from synapse_flow.inputs.block_input import BlockInputAdapter
 from synapse_flow.inputs.row_decoding import RowDecoder
 from synapse_flow.used_files import UsedFile
 
@@ -27,7 +27,7 @@ __all__ = ["SQLAlchemyInputAdapter", "SQLInputAdapter"]
 _PAGE = 2000
 
 
-class SQLAlchemyInputAdapter(BaseInputAdapter):
+class SQLAlchemyInputAdapter(BlockInputAdapter):
     r"""Reads a table, or what a query gives, with the values that the database's driver makes.
 
     Rows are streamed, so their number does not matter. With `key` they are read in pages instead, each a query of its
@@ -58,8 +58,6 @@ class SQLAlchemyInputAdapter(BaseInputAdapter):
         BackendMissingError: SQLAlchemy, or the driver that the URL names, is not installed.
         ValidationError: An argument is of a wrong kind.
     """
-
-    waits: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -132,15 +130,6 @@ class SQLAlchemyInputAdapter(BaseInputAdapter):
             self._connection.close()
             self._connection = None
         self._database.close()
-
-    @property
-    def generator(self) -> Iterator[EntryTypedDict]:
-        """The records, one by one."""
-        position = 0
-        for block in self.blocks(ChunkSizes(self._page_size, most=self._page_size, fixed=True), Start()):
-            for row in block.payload:
-                yield {"raw_data": dict(zip(self._names, row, strict=True)), "position": position}
-                position += 1
 
     def columns(self) -> list[str] | None:
         """Return the names of the columns."""
