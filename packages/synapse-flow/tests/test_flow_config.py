@@ -43,10 +43,12 @@ from synapse_flow.adapter_types import ADAPTER_TYPES, place_name, type_by_place
 from synapse_flow.executors import by_name, registered
 from synapse_flow.executors.by_name import executor_class, make_executor
 from synapse_flow.executors.registered import EngineExecutor
-from synapse_flow.flow_loading import Flow, FlowChanges, load_flow, load_python_flow
+from synapse_flow.flow import Flow, FlowChanges
+from synapse_flow.flow_loading import load_flow
 from synapse_flow.flow_running import default_checkpoint
 from synapse_flow.flow_texts import report_rows, run_document
 from synapse_flow.places import place_of, shown_place
+from synapse_flow.python_flow import load_python_flow
 from synapse_flow.retrying import retried_places
 from synapse_flow.urls import shown_url
 

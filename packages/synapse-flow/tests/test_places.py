@@ -45,7 +45,7 @@ from synapse_flow import (
     SQLAlchemyOutputAdapter,
     SyncFifoExecutor,
 )
-from synapse_flow.flow_loading import Flow
+from synapse_flow.flow import Flow
 from synapse_flow.flow_running import FlowRun, default_checkpoint
 from synapse_flow.places import file_of
 from synapse_flow.publication import Publication

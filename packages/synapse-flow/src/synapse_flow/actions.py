@@ -13,7 +13,8 @@ from synapse_core.context import RuntimeContext
 from synapse_core.discovery import PluginDiscovery
 from synapse_core.errors import ConfigError, ExecutionCancelledError, PluginError, ValidationError
 from synapse_core.loading import find_plugin_home, loaded_plugin_folders
-from synapse_flow.flow_loading import Flow, FlowChanges, load_flow, named_flows
+from synapse_flow.flow import Flow, FlowChanges
+from synapse_flow.flow_loading import load_flow, named_flows
 from synapse_flow.flow_running import FlowRun
 from synapse_flow.flow_texts import how_to_go_on, run_document
 from synapse_flow.pipe import Pipe

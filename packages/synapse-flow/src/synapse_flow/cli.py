@@ -26,7 +26,8 @@ from synapse_cli.kit import (
 )
 from synapse_core.errors import ExecutionCancelledError, PluginError
 from synapse_flow.failures import OutputTakenError
-from synapse_flow.flow_loading import Flow, FlowChanges, load_flow, load_python_flow
+from synapse_flow.flow import Flow, FlowChanges
+from synapse_flow.flow_loading import load_flow
 from synapse_flow.flow_running import EndSignal, FlowRun
 from synapse_flow.flow_target import LOCAL_ENGINES, is_python_target
 from synapse_flow.flow_texts import (
@@ -38,6 +39,7 @@ from synapse_flow.flow_texts import (
     summary,
 )
 from synapse_flow.live_line import LiveLine
+from synapse_flow.python_flow import load_python_flow
 from synapse_flow.report import FlowReport, FlowStatus
 from synapse_flow.retrying import as_retry, retry_changes
 

@@ -1,12 +1,11 @@
-"""From what people type to a pipe: a flow of ``config.yaml``, or a pipe that is written in Python."""
+"""From a plugin and the name of a flow in its ``config.yaml`` to a flow that is ready to run."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from synapse_core.config_file import read_config_file
 from synapse_core.discovery import PluginDiscovery
@@ -15,167 +14,30 @@ from synapse_core.environment import PluginEnvironment
 from synapse_core.errors import ActionLoadError, ActionNotFoundError, ConfigError, ValidationError, nearest
 from synapse_core.loading import PluginCode, load_plugin_code
 from synapse_core.safe_text import safe_str
-from synapse_flow.adapter_types import SUFFIXES, file_suffix, place_name, type_by_place
+from synapse_flow.adapter_types import place_name
 from synapse_flow.arguments import check_arguments
 from synapse_flow.config_problems import ConfigProblems, Keys
 from synapse_flow.executors.base import BaseExecutor
-from synapse_flow.executors.by_name import executor_class, make_executor, same_executor
-from synapse_flow.executors.registered import EngineExecutor
+from synapse_flow.executors.by_name import make_executor, same_executor
+from synapse_flow.flow import NO_CHANGES, Flow, FlowChanges
 from synapse_flow.flow_config import (
     AdapterConfig,
     FlowConfig,
     HookConfig,
-    InputConfig,
     OutputConfig,
-    adapter_problems,
     flow_names,
     parse_flow,
 )
-from synapse_flow.flow_target import load_pipe, own_modules, send_by_value
+from synapse_flow.flow_target import send_by_value
 from synapse_flow.pipe import Pipe
-from synapse_flow.places import is_database, place_of
-from synapse_flow.urls import shown_url
+from synapse_flow.places import is_database
+from synapse_flow.typed_places import check_typed, from_here, usable
 
-__all__ = ["Flow", "FlowChanges", "load_flow", "load_python_flow", "named_flows"]
-
-C = TypeVar("C", bound=AdapterConfig)
-
-_STANDARD_OUTPUT = ("-", "/dev/stdout", "/dev/fd/1", "/proc/self/fd/1")
-
-
-@dataclass(frozen=True, slots=True)
-class FlowChanges:
-    """What one run does otherwise than its flow says; None changes nothing.
-
-    Attributes:
-        executor: Name of another executor; the arguments of the same one are kept.
-        workers: How many workers it has.
-        limit: Records to read, at most.
-        input: Another place to read from; a relative one is below the current folder.
-        output: Another place to write to; hooks are kept, and options of the same kind of output, or it is refused.
-        errors: Another place for failed records, likewise.
-    """
-
-    executor: str | None = None
-    workers: int | None = None
-    limit: int | None = None
-    input: str | None = None
-    output: str | None = None
-    errors: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Flow:
-    """A flow that is ready to run.
-
-    Attributes:
-        name: Its name.
-        target: Where it is described, as it was typed.
-        pipe: What runs.
-        description: One line for people.
-        resumes: Whether a run that was killed is to go on, where its outputs allow that.
-        source: Path or URL of its input, where that is known.
-    """
-
-    name: str
-    target: str
-    pipe: Pipe
-    description: str = ""
-    resumes: bool = True
-    source: str | None = None
-
-
-_NO_CHANGES = FlowChanges()
-
-
-def load_python_flow(target: str, changes: FlowChanges = _NO_CHANGES) -> Flow:
-    """Return the flow that ``module:name`` or ``file.py:name`` is.
-
-    Raises:
-        ActionLoadError: It does not import.
-        ValidationError: It is no pipe, or what it is to be changed to does not exist.
-    """
-    pipe = load_pipe(target)
-    if changes.input is not None:
-        pipe.input_adapter = _with_hooks(_adapter_at(changes.input, "input"), pipe.input_adapter)
-    for place in (changes.output, changes.errors):
-        if place is not None:
-            _check_typed(place, "")
-    if changes.output is not None:
-        pipe.output_adapter = _moved(pipe.output_adapter, changes.output)
-    if changes.errors is not None:
-        pipe.error_output_adapter = _moved(pipe.error_output_adapter, changes.errors)
-    if changes.executor is not None and not _is_executor(pipe.executor, changes.executor):
-        pipe.executor = make_executor(changes.executor, pipe.executor.schema_model, {}, changes.workers)
-    elif changes.workers is not None:
-        _set_workers(pipe.executor, changes.workers)
-    if changes.limit is not None:
-        pipe.limit = changes.limit
-    send_by_value(pipe.executor, own_modules(pipe))
-    return Flow(target.rpartition(":")[2], target, pipe, source=changes.input)
-
-
-def _is_executor(executor: BaseExecutor, name: str) -> bool:
-    """Say whether an executor is of that name."""
-    found = executor_class(name)
-    if isinstance(found, type):
-        return isinstance(executor, found)
-    return isinstance(executor, EngineExecutor) and executor.engine_name == found.args[0]
-
-
-def _set_workers(executor: BaseExecutor, workers: int) -> None:
-    if isinstance(executor, EngineExecutor):
-        executor.options["max_workers"] = workers
-        return
-    known = [name for name in ("concurrency", "max_workers") if hasattr(executor, name)]
-    if not known:
-        raise ValidationError(
-            f"{type(executor).__name__} has no number of workers; name another executor with --executor"
-        )
-    setattr(executor, known[0], workers)
-
-
-def _with_hooks(adapter: Any, before: Any) -> Any:
-    adapter.pre_hooks, adapter.post_hooks = before.pre_hooks, before.post_hooks
-    return adapter
-
-
-def _moved(output: Any, place: str) -> Any:
-    """Return an output to another place, with the hooks of the one before it.
-
-    Raises:
-        ValidationError: The place alone is not enough, or options of the output would be lost.
-    """
-    there = _adapter_at(place, "output")
-    if output is None:
-        return there
-    if type(there) is type(output) and not _is_plain(output):
-        raise ValidationError(
-            f"the pipe's {type(output).__name__} has options, which one to {shown_url(place)} would lose. Write its "
-            "place in Python, or describe the flow in config.yaml, where they are kept"
-        )
-    return _with_hooks(there, output)
-
-
-def _is_plain(output: Any) -> bool:
-    """Say whether an output is what its place alone makes of it, but for its hooks."""
-    place = place_of(output) or ""
-    try:
-        made = _adapter_at(place, "output") if type_by_place(place) is not None else type(output)(place)
-    except Exception:  # the class needs more than a place
-        return False
-    return bool(_state(_with_hooks(made, output)) == _state(output))
-
-
-def _state(value: Any) -> Any:
-    """Return what an object of this package holds, as data that is equal for equal ones."""
-    if type(value).__module__.partition(".")[0] != __name__.partition(".")[0]:
-        return value
-    return type(value), {name: _state(item) for name, item in vars(value).items()}
+__all__ = ["load_flow", "named_flows"]
 
 
 def load_flow(
-    plugin: PluginDiscovery, name: str | None = None, changes: FlowChanges = _NO_CHANGES, *, target: str = ""
+    plugin: PluginDiscovery, name: str | None = None, changes: FlowChanges = NO_CHANGES, *, target: str = ""
 ) -> Flow:
     """Return a flow of a plugin's ``config.yaml``; imports its model and its hooks.
 
@@ -227,62 +89,14 @@ def _chosen(flows: list[str], name: str | None, code: str) -> str:
 def _changed(config: FlowConfig, changes: FlowChanges) -> FlowConfig:
     changed: dict[str, Any] = {}
     if changes.input is not None:
-        changed["input"] = _usable(config.input.at(_from_here(changes.input)), changes.input)
+        changed["input"] = usable(config.input.at(from_here(changes.input)), changes.input)
     for part in ("output", "errors"):
         place, before = getattr(changes, part), getattr(config, part)
         if place is not None:
-            _check_typed(place, "" if before is None else before.place)
+            check_typed(place, "" if before is None else before.place)
             there = before.at(place) if before is not None else OutputConfig.model_validate(place)
-            changed[part] = _usable(there, place)
+            changed[part] = usable(there, place)
     return config.model_copy(update=changed)
-
-
-def _from_here(place: str) -> str:
-    return place if "://" in place or is_database(place) else os.path.abspath(os.path.expanduser(place))
-
-
-def _check_typed(place: str, described: str) -> None:
-    """Refuse a place for records that would be taken for a file of another kind than it says.
-
-    Args:
-        place: As it was typed.
-        described: Place of the output that it replaces.
-
-    Raises:
-        ValidationError: It is standard output, or has a suffix that neither a kind nor the place before has.
-    """
-    if place in _STANDARD_OUTPUT:
-        raise ValidationError(
-            f"{place!r} is no place for records: standard output has the report. Name a file, such as people.jsonl, "
-            "or a pipe, such as >(gzip > people.jsonl.gz)"
-        )
-    suffix = file_suffix(place)
-    if suffix and type_by_place(place) is None and suffix != file_suffix(described):
-        raise ValidationError(
-            f"{shown_url(place)} does not say what it is by its suffix {suffix}; known ones: {', '.join(SUFFIXES)}, "
-            "also with .gz or .zst. What has another is to be described in config.yaml, with its type"
-        )
-
-
-def _adapter_at(place: str, role: str) -> Any:
-    kind = InputConfig if role == "input" else OutputConfig
-    cls, arguments = _usable(kind.model_validate(place), place).settled()
-    return cls(**arguments)
-
-
-def _usable(config: C, place: str) -> C:
-    """Return a description that somebody typed the place of.
-
-    Raises:
-        ValidationError: The place alone is not enough.
-    """
-    problems = [rule for _, rule in adapter_problems(config)]
-    if problems:
-        raise ValidationError(
-            f"{shown_url(place)} cannot be used just so: {'; '.join(problems)}. What needs more than a place is to be "
-            "described in config.yaml, or in Python"
-        )
-    return config
 
 
 class _Builder:

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from synapse_flow.checkpoint import Checkpoint
-from synapse_flow.flow_loading import Flow
+from synapse_flow.flow import Flow
 from synapse_flow.pipe import Pipe
 from synapse_flow.places import is_nowhere, place_of
 from synapse_flow.report import FlowReport

@@ -9,7 +9,7 @@ from typing import Any
 from synapse_core.errors import ExecutionError, PluginError
 from synapse_core.safe_text import safe_str
 from synapse_flow.failures import OutputTakenError
-from synapse_flow.flow_loading import Flow
+from synapse_flow.flow import Flow
 from synapse_flow.flow_running import FlowRun
 from synapse_flow.places import shown_place
 from synapse_flow.report import FlowReport, FlowStatus

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from synapse_core.errors import PluginError
 from synapse_flow.executors.base import BaseExecutor
 from synapse_flow.executors.sync_fifo import SyncFifoExecutor
-from synapse_flow.flow_loading import Flow
+from synapse_flow.flow import Flow
 from synapse_flow.flow_running import FlowRun
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.hooks.steps import hook_name, in_order

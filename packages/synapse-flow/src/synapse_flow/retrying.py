@@ -6,7 +6,7 @@ import os
 from dataclasses import replace
 
 from synapse_core.errors import ValidationError
-from synapse_flow.flow_loading import Flow, FlowChanges
+from synapse_flow.flow import Flow, FlowChanges
 from synapse_flow.inputs.retry import RetryInputAdapter
 from synapse_flow.places import file_of
 

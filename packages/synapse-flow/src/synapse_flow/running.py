@@ -17,6 +17,7 @@ from synapse_flow.hooks.base import BaseHook
 from synapse_flow.identity import identity_of_model, identity_of_part, ran
 from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
 from synapse_flow.inputs.row_decoding import UNSENDABLE
+from synapse_flow.missing_columns import check_columns
 from synapse_flow.outputs.base import BaseOutputAdapter
 from synapse_flow.packing import UnpackableValueError
 from synapse_flow.report import FlowReport, FlowStatus
@@ -148,7 +149,8 @@ class Run:
     def _go(self) -> None:
         with contextlib.closing(self.source):
             self.source.open()
-            self._check_columns()
+            if not self.pre_hooks:  # which may rename what was read
+                check_columns(self.executor.schema_model, self.source.columns())
             commit = self._load()
             self._open_outputs(commit)
             if commit is None or not commit.publishing:
@@ -339,32 +341,6 @@ class Run:
                 "Nothing is published; this is a mistake of the engine or of an adapter"
             )
 
-    def _check_columns(self) -> None:
-        """Compare the header with the model before all records fail for the same reason."""
-        model, columns = self.executor.schema_model, self.source.columns()
-        fields = getattr(model, "model_fields", None)
-        if columns is None or fields is None or self.pre_hooks or not columns:
-            return
-        if _sees_raw(model):
-            return
-        by_name = model.model_config.get("populate_by_name") or model.model_config.get("validate_by_name")
-        missing = []
-        for name, field in fields.items():
-            alias = field.validation_alias
-            if not field.is_required() or not (alias is None or isinstance(alias, str)):
-                continue
-            wanted = {name if alias is None else alias} | ({name} if by_name else set())
-            if not wanted & set(columns):
-                missing.append(sorted(wanted)[0])
-        if missing:
-            from synapse_core.errors import nearest
-
-            raise ValidationError(
-                f"the input has no column {', '.join(map(repr, missing))}, which {model.__name__} requires."
-                f"{nearest(missing[0], columns)} It has: {', '.join(columns)}. Rename columns with FieldMapperHook, "
-                "or give the fields an alias"
-            )
-
     def _check_resumable(self) -> None:
         for adapter in self._outputs:
             if not adapter.resumable:
@@ -410,10 +386,3 @@ def _packable(packing: Any, raw: Any) -> Any:
     except UnpackableValueError as error:
         return UNSENDABLE, str(error), shorten(raw)
     return raw
-
-
-def _sees_raw(model: Any) -> bool:
-    """Return whether code of the model sees raw records before they are validated, and may complete them."""
-    decorators = getattr(model, "__pydantic_decorators__", None)
-    validators = getattr(decorators, "model_validators", {})
-    return any(each.info.mode in ("before", "wrap") for each in validators.values())
