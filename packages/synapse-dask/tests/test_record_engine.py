@@ -322,6 +322,26 @@ def test_a_cluster_of_its_own_that_has_lost_all_workers_gets_new_ones(monkeypatc
     assert [chunk for chunk, _ in [*found, *results]] == list(range(200))
 
 
+@pytest.mark.campaign
+def test_workers_are_replaced_later_where_dask_is_busy_with_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("synapse_dask.clients._CLOSING_SECONDS", 0.1)
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as busy,  # type: ignore[no-untyped-call]
+        Client(busy, set_as_default=False) as client,  # type: ignore[no-untyped-call]
+    ):
+        before = set(client.scheduler_info()["workers"])
+
+        async def replace_while_it_starts_others() -> None:
+            async with busy._lock:
+                await replace_workers(busy, 1)
+
+        busy.sync(replace_while_it_starts_others)
+        monkeypatch.undo()
+        busy.sync(replace_workers, busy, 1)
+        client.wait_for_workers(1, timeout=60)
+        assert not before & set(client.scheduler_info()["workers"])
+
+
 def test_a_script_without_a_guard_is_told_so(tmp_path: Path) -> None:
     script = tmp_path / "unguarded.py"
     script.write_text("from synapse_dask import DaskEngine\nprint(list(DaskEngine(max_workers=1).run(abs, [1])))\n")

@@ -354,7 +354,7 @@ def test_a_field_of_megabytes_with_line_ends_is_one_field(tmp_path):
 
 
 def test_rows_are_the_same_where_pythons_patterns_are_of_no_use(tmp_path, monkeypatch):
-    monkeypatch.setattr("synapse_flow.inputs.csv_decoding._RE_IS_WRONG", True)  # as in Python before 3.11.5
+    monkeypatch.setattr("synapse_flow.inputs.csv_dialect._RE_IS_WRONG", True)  # as in Python before 3.11.5
     rows = [[str(number), 'a "quoted"\nline' if number % 3 else "plain", 'b"c'] for number in range(5000)]
     stream = io.StringIO(newline="")
     csv.writer(stream).writerows([["a", "b", "c"], *rows])

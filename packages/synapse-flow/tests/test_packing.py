@@ -109,7 +109,7 @@ def test_a_worker_of_csv_or_json_imports_no_file_systems_and_no_types_of_the_web
     code = """
 import sys
 from synapse_flow.inputs import csv_decoding, json_decoding, row_decoding
-from synapse_flow.outputs import compressing, json_collecting
+from synapse_flow.outputs import compressing, csv_collecting, json_collecting
 from synapse_flow.work import ChunkWork
 print([name for name in ("fsspec", "pydantic.networks", "synapse_flow.pipe") if name in sys.modules])
 """

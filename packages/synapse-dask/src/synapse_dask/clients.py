@@ -57,10 +57,12 @@ async def replace_workers(cluster: LocalCluster, count: int) -> None:
     """Start workers in place of all that a cluster has, or has had; in the event loop of the cluster."""
     untyped: Any = cluster
     untyped.scale(0)
-    # New ones have the names of those before, and are none to Dask until those are closed.
-    with contextlib.suppress(Exception):  # what cannot be closed is given up
-        await asyncio.wait_for(untyped, _CLOSING_SECONDS)
-    untyped.scale(count)
+    # New ones have the names of those before, and are none to Dask until those are closed. It is not to be cancelled:
+    # Dask would keep what was cancelled for what it waits for, and never start a worker again.
+    closed = asyncio.ensure_future(untyped)
+    closed.add_done_callback(lambda done: done.cancelled() or done.exception())
+    await asyncio.wait({closed}, timeout=_CLOSING_SECONDS)
+    untyped.scale(count)  # this comes to nothing where they are not closed by now; then the next look tries again
 
 
 @contextlib.contextmanager

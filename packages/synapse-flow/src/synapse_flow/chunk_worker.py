@@ -6,23 +6,52 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from functools import cache
+from typing import Any
 from uuid import UUID
 
-from synapse_flow.chunks import Chunk, ChunkResult, Records, joined_records
+from synapse_flow.chunks import Chunk, ChunkResult, Decoder, Records, joined_records
+from synapse_flow.collecting import Collector
 from synapse_flow.entries import EntryStatus, EntryTypedDict, RecordError
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.hooks.driving import HookDriver, drive, drive_async
 from synapse_flow.hooks.steps import Call, Passed, copied, fail, pass_through
 from synapse_flow.json_lines import json_value
-from synapse_flow.packing import UnpackableValueError
+from synapse_flow.packing import Packing, UnpackableValueError
 from synapse_flow.validation.rows import NoValidator, RowValidator
 
-if TYPE_CHECKING:
-    from synapse_flow.work import ChunkWork
+__all__ = ["ChunkWorker", "FlowParts", "process_chunk"]
 
-__all__ = ["ChunkWorker", "process_chunk"]
+
+@dataclass
+class FlowParts:
+    """What is done with chunks.
+
+    Attributes:
+        decoder: Makes records of a chunk's payload.
+        model: What they are validated with; None for nothing.
+        pre_hooks: In the order in which they run.
+        post_hooks: In the order in which they run.
+        good: Makes what the output takes.
+        bad: Makes what the output of errors takes.
+        hook_chunk: Entries in one call of a hook, at most.
+        packing: How payloads and results travel; None where they do not.
+    """
+
+    decoder: Decoder
+    model: Any
+    pre_hooks: list[BaseHook]
+    post_hooks: list[BaseHook]
+    good: Collector
+    bad: Collector
+    hook_chunk: int | None = None
+    packing: Packing | None = None
+    hooks: list[BaseHook] = field(init=False)
+
+    def __post_init__(self) -> None:
+        seen: dict[int, BaseHook] = {id(hook): hook for hook in (*self.pre_hooks, *self.post_hooks)}
+        self.hooks = list(seen.values())
 
 
 def process_chunk(worker: ChunkWorker, chunk: Chunk) -> ChunkResult:
@@ -31,7 +60,7 @@ def process_chunk(worker: ChunkWorker, chunk: Chunk) -> ChunkResult:
     This is what every executor runs for every chunk.
 
     Args:
-        worker: What a `ChunkWork` made for this worker.
+        worker: The one of this process, thread or task.
         chunk: The records.
     """
     result: ChunkResult = drive(worker.steps(chunk), worker.driver)
@@ -48,7 +77,7 @@ class ChunkWorker:
         driver: Sets up, calls and tears down the hooks.
     """
 
-    def __init__(self, work: ChunkWork) -> None:
+    def __init__(self, work: FlowParts) -> None:
         self.work = work
         self.driver = HookDriver(work.hooks)
         self.validator = NoValidator() if work.model is None else RowValidator(work.model)
@@ -75,56 +104,7 @@ class ChunkWorker:
         result.seconds = time.perf_counter() - started
         return result
 
-    # -- without entries, for records that nobody looks at --
-
-    def _by_values(self, chunk: Chunk, result: ChunkResult) -> None:
-        parts: list[Any] = []
-        failed: list[EntryTypedDict] = []
-        bad: set[int] = set()
-        read = 0
-        for records in self.work.decoder.decode(chunk):
-            values, problems = self._validated(records.raws, records.problems)
-            if problems:
-                for index in sorted(problems, reverse=True):
-                    del values[index]
-                part = _part(chunk, read, len(records.raws))
-                found = [self._failed_entry(part, records, index, problems[index]) for index in sorted(problems)]
-                self._complete(part, records, found)
-                failed += found
-                bad.update(read + index for index in problems)
-            parts.append(self.work.good.of_values(values, None, self.validator))
-            read += len(records.raws)
-        _check_count(chunk, read)
-        result.written = read - len(failed)
-        self._finish_good(parts, lambda number: self._valid_entry(chunk, number, bad), failed, result)
-        self._finish_failed(failed, result)
-
-    def _valid_entry(self, chunk: Chunk, number: int, bad: set[int]) -> EntryTypedDict:
-        """Return the entry of a valid record, which is decoded again: few ever fail to be packed."""
-        records = joined_records(self.work.decoder.decode(chunk))
-        entry = self._entry(chunk, records, [index for index in range(chunk.count) if index not in bad][number])
-        self._complete(chunk, records, [entry])
-        return entry
-
-    def _validated(
-        self, raws: list[Any], known: dict[int, list[RecordError]]
-    ) -> tuple[list[Any], dict[int, list[RecordError]]]:
-        if not known:
-            return self.validator.validate(raws)
-        readable = [index for index in range(len(raws)) if index not in known]
-        values, problems = self.validator.validate([raws[index] for index in readable])
-        placed: list[Any] = [None] * len(raws)
-        for index, value in zip(readable, values, strict=True):
-            placed[index] = value
-        return placed, known | {readable[index]: errors for index, errors in problems.items()}
-
-    def _failed_entry(self, chunk: Chunk, records: Records, index: int, errors: list[RecordError]) -> EntryTypedDict:
-        entry = self._entry(chunk, records, index)
-        entry["status"] = EntryStatus.FAILED
-        entry["errors"] = errors
-        return entry
-
-    # -- with entries, for hooks and envelopes --
+    # -- entries: of all records, or of those that failed --
 
     def _entry(self, chunk: Chunk, records: Records, index: int) -> EntryTypedDict:
         return self._entries(chunk, records, range(index, index + 1))[0]
@@ -151,6 +131,67 @@ class ChunkWorker:
             for number, entry in enumerate(entries):
                 entry["id"] = UUID(bytes=random[16 * number : 16 * number + 16], version=4)
         return entries
+
+    # -- without entries, for records that nobody looks at --
+
+    def _by_values(self, chunk: Chunk, result: ChunkResult) -> None:
+        parts: list[Any] = []
+        failed: list[EntryTypedDict] = []
+        bad: set[int] = set()
+        read = 0
+        for records in self.work.decoder.decode(chunk):
+            _check_count(chunk, read + len(records.raws), more_may_come=True)
+            values, problems = self._validated(records.raws, records.problems)
+            if problems:
+                for index in sorted(problems, reverse=True):
+                    del values[index]
+                part = _part(chunk, read, len(records.raws))
+                found = [self._failed_entry(part, records, index, problems[index]) for index in sorted(problems)]
+                self._complete(part, records, found)
+                failed += found
+                bad.update(read + index for index in problems)
+            parts.append(self.work.good.of_values(values, None, self.validator))
+            read += len(records.raws)
+        _check_count(chunk, read)
+        result.written = read - len(failed)
+        self._finish_good(parts, self._valid_entries(chunk, bad), failed, result)
+        self._finish_failed(failed, result)
+
+    def _valid_entries(self, chunk: Chunk, bad: set[int]) -> Callable[[int], EntryTypedDict]:
+        """Return what makes the entry of a valid record. All are decoded again then: hardly ever is there a need."""
+
+        @cache
+        def valid() -> tuple[Records, list[int]]:
+            records = joined_records(self.work.decoder.decode(chunk))
+            return records, [index for index in range(chunk.count) if index not in bad]
+
+        def entry_of(number: int) -> EntryTypedDict:
+            records, indexes = valid()
+            entry = self._entry(chunk, records, indexes[number])
+            self._complete(chunk, records, [entry])
+            return entry
+
+        return entry_of
+
+    def _validated(
+        self, raws: list[Any], known: dict[int, list[RecordError]]
+    ) -> tuple[list[Any], dict[int, list[RecordError]]]:
+        if not known:
+            return self.validator.validate(raws)
+        readable = [index for index in range(len(raws)) if index not in known]
+        values, problems = self.validator.validate([raws[index] for index in readable])
+        placed: list[Any] = [None] * len(raws)
+        for index, value in zip(readable, values, strict=True):
+            placed[index] = value
+        return placed, known | {readable[index]: errors for index, errors in problems.items()}
+
+    def _failed_entry(self, chunk: Chunk, records: Records, index: int, errors: list[RecordError]) -> EntryTypedDict:
+        entry = self._entry(chunk, records, index)
+        entry["status"] = EntryStatus.FAILED
+        entry["errors"] = errors
+        return entry
+
+    # -- with entries, for hooks and envelopes --
 
     def _by_entries(self, chunk: Chunk, result: ChunkResult) -> Generator[Call, Any, None]:
         work = self.work
@@ -280,8 +321,8 @@ def _part(chunk: Chunk, first: int, count: int) -> Chunk:
     )
 
 
-def _check_count(chunk: Chunk, found: int) -> None:
-    if found != chunk.count:
+def _check_count(chunk: Chunk, found: int, *, more_may_come: bool = False) -> None:
+    if found > chunk.count or (found < chunk.count and not more_may_come):
         raise RuntimeError(
             f"the input counted {chunk.count} records from position {chunk.position} on, and {found} were decoded; "
             "this is a mistake of the input adapter, and nothing of the chunk is written"

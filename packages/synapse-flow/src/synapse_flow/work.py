@@ -4,52 +4,21 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, field
 from threading import local
-from typing import Any
 
 import cloudpickle
 
 from synapse_core.errors import ExecutionError, ValidationError
 from synapse_core.safe_text import safe_str
-from synapse_flow.chunk_worker import ChunkWorker
-from synapse_flow.chunks import Chunk, ChunkResult, Decoder
-from synapse_flow.collecting import Collector
-from synapse_flow.hooks.base import BaseHook
+from synapse_flow.chunk_worker import ChunkWorker, FlowParts
+from synapse_flow.chunks import Chunk, ChunkResult
 from synapse_flow.hooks.steps import hook_name
-from synapse_flow.packing import Packing
 
 __all__ = ["AsyncChunkWork", "ChunkWork", "SentWork", "sent"]
 
 
-@dataclass
-class ChunkWork:
-    """What an engine applies to chunks.
-
-    Attributes:
-        decoder: Makes records of a chunk's payload.
-        model: What they are validated with; None for nothing.
-        pre_hooks: In the order in which they run.
-        post_hooks: In the order in which they run.
-        good: Makes what the output takes.
-        bad: Makes what the output of errors takes.
-        hook_chunk: Entries in one call of a hook, at most.
-        packing: How payloads and results travel; None where they do not.
-    """
-
-    decoder: Decoder
-    model: Any
-    pre_hooks: list[BaseHook]
-    post_hooks: list[BaseHook]
-    good: Collector
-    bad: Collector
-    hook_chunk: int | None = None
-    packing: Packing | None = None
-    hooks: list[BaseHook] = field(init=False)
-
-    def __post_init__(self) -> None:
-        seen: dict[int, BaseHook] = {id(hook): hook for hook in (*self.pre_hooks, *self.post_hooks)}
-        self.hooks = list(seen.values())
+class ChunkWork(FlowParts):
+    """What an engine applies to chunks."""
 
     def __call__(self, chunk: Chunk) -> ChunkResult:
         """Work on one chunk, as a worker of its own."""

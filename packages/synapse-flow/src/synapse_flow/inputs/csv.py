@@ -17,7 +17,8 @@ from synapse_flow.identity import digest_of
 from synapse_flow.inputs.base import Block, Start
 from synapse_flow.inputs.block_input import BlockInputAdapter
 from synapse_flow.inputs.blocks import RecordCutter, transcoded
-from synapse_flow.inputs.csv_decoding import CsvDecoder, Dialect
+from synapse_flow.inputs.csv_decoding import CsvDecoder
+from synapse_flow.inputs.csv_dialect import Dialect
 from synapse_flow.source_file import SourceFile
 from synapse_flow.used_files import UsedFile
 

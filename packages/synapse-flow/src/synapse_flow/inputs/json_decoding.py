@@ -16,7 +16,7 @@ __all__ = ["SPACE", "LineDecoder"]
 SPACE = b" \t"
 """What a line may hold and still be blank."""
 
-_COLUMNS = 8  # as many as a record of a file has whose records nobody has seen yet
+_COLUMNS = 8  # a guess: nobody looks at lines before they are parsed
 _LONGEST_TEXT = 10_000
 _KINDS = {list: "an array", str: "a text", bool: "true or false", type(None): "null"}
 _IN_LINE_1 = re.compile(r" at line 1 column (\d+)")

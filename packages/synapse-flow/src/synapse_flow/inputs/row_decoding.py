@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sized
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from synapse_flow.chunks import Chunk, Records, rows_at_once
@@ -19,11 +19,12 @@ class RowDecoder:
     def decode(self, chunk: Chunk) -> Iterator[Records]:
         """Yield the payload; what is no mapping cannot be read."""
         payload = chunk.payload
-        step = rows_at_once(len(payload[0]) if isinstance(payload[0], Sized) else 1)
+        step = rows_at_once(len(payload[0]) if isinstance(payload[0], (dict, list)) else 1)
         for first in range(0, len(payload), step):
-            yield self._records(payload[first : first + step])
+            yield self.records(payload[first : first + step])
 
-    def _records(self, raws: list[Any]) -> Records:
+    def records(self, raws: list[Any]) -> Records:
+        """Return the records of a part; decoders of payloads that are to become raw data override this."""
         if all(type(raw) is dict for raw in raws):
             return Records(raws)
         records = Records([{}] * len(raws))

@@ -299,10 +299,9 @@ class _NamingDecoder(RowDecoder):
     def __init__(self, names: list[str]) -> None:
         self._names = names
 
-    def _records(self, raws: list[Any]) -> Records:
-        return super()._records(
-            [dict(zip(self._names, row, strict=True)) if type(row) is list else row for row in raws]
-        )
+    def records(self, raws: list[Any]) -> Records:
+        """Return rows with their names."""
+        return super().records([dict(zip(self._names, row, strict=True)) if type(row) is list else row for row in raws])
 
 
 def _sliced(page: Iterable[Any], sizes: ChunkSizes) -> Iterator[list[list[Any]]]:

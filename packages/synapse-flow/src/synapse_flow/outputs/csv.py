@@ -10,9 +10,10 @@ from typing import Any
 from synapse_core.errors import ConfigError, ValidationError
 from synapse_flow.collecting import Collector
 from synapse_flow.hooks.base import BaseHook
-from synapse_flow.outputs.csv_collecting import FirstRowsCollector, Format, LineCollector
+from synapse_flow.outputs.csv_collecting import CsvCollector, FirstRowsCollector, Format
 from synapse_flow.outputs.files import FileOutputAdapter
-from synapse_flow.outputs.headers import FAILED_COLUMNS, given_columns, known_columns
+from synapse_flow.outputs.headers import given_columns, known_columns
+from synapse_flow.outputs.line_columns import FAILED_COLUMNS
 
 __all__ = ["CSVOutputAdapter"]
 
@@ -98,7 +99,7 @@ class CSVOutputAdapter(FileOutputAdapter):
 
     def lines(self) -> Collector:
         """Return what makes lines."""
-        return LineCollector(self._format, self._columns)
+        return CsvCollector(self._format, self._columns)
 
     def collector(self) -> Collector:
         """Return what makes lines, on workers; rows, where the first one tells the columns."""

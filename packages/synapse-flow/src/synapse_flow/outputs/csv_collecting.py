@@ -1,4 +1,4 @@
-"""Renders records as CSV, on workers."""
+"""Renders records as CSV, on workers: a module that is imported quickly."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from synapse_flow.cells import cell_text
 from synapse_flow.collecting import RowCollector, Validator, error_row
 from synapse_flow.entries import EntryTypedDict
 from synapse_flow.json_lines import json_line
-from synapse_flow.outputs.headers import FAILED_COLUMNS, unknown_columns
+from synapse_flow.outputs.line_columns import FAILED_COLUMNS, unknown_columns
 
-__all__ = ["FirstRowsCollector", "Format", "LineCollector"]
+__all__ = ["FirstRowsCollector", "Format", "CsvCollector"]
 
 _JSON = ("errors", "raw_data")
 
@@ -87,7 +87,7 @@ class _Parts:
 
 
 @dataclass
-class LineCollector:
+class CsvCollector:
     """Makes lines under columns that are known."""
 
     format: Format

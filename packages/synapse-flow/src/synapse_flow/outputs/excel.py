@@ -16,7 +16,8 @@ from synapse_flow.entries import EntryTypedDict
 from synapse_flow.excel import LONGEST_TEXT, MOST_COLUMNS, MOST_ROWS, excel_text, excel_value, openpyxl
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.outputs.base import BaseOutputAdapter, collected_entry
-from synapse_flow.outputs.headers import FAILED_COLUMNS, given_columns, known_columns, unknown_columns
+from synapse_flow.outputs.headers import given_columns, known_columns
+from synapse_flow.outputs.line_columns import FAILED_COLUMNS, unknown_columns
 from synapse_flow.publication import Publication
 from synapse_flow.used_files import UsedFile
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
-from synapse_core.errors import ExecutionError, ValidationError, nearest
+from synapse_core.errors import ValidationError
 from synapse_flow.columns import columns_of, duplicates
 
-__all__ = ["FAILED_COLUMNS", "given_columns", "known_columns", "unknown_columns"]
-
-FAILED_COLUMNS = ["position", "line", "errors", "raw_data"]
-"""What is written of records that failed."""
+__all__ = ["given_columns", "known_columns"]
 
 
 def given_columns(fieldnames: Sequence[str] | None) -> list[str]:
@@ -44,19 +41,3 @@ def known_columns(model: Any, columns: list[str] | None) -> list[str]:
         return []
     taken = {name for pair in model.model_fields.items() for name in (pair[0], pair[1].validation_alias)}
     return known + [name for name in columns if name not in taken]
-
-
-def unknown_columns(output: str, columns: list[str], found: Iterable[Any]) -> ExecutionError:
-    """Return what to raise where a record has fields that are no columns.
-
-    Args:
-        output: Its name, for the message.
-        columns: Those in the header.
-        found: The record's fields.
-    """
-    more = sorted(map(str, set(found) - set(columns)))
-    names = ", ".join(map(repr, more[:10])) + (f" and {len(more) - 10} more" if len(more) > 10 else "")
-    return ExecutionError(
-        f"{output}: a record has {names}, for which the header has no column.{nearest(more[0], columns)} It has: "
-        f"{', '.join(map(str, columns))}. Name all columns with fieldnames=[...], or take the field out with a hook"
-    )

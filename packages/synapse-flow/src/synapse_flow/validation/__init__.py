@@ -1,1 +1,1 @@
-"""Validation of whole chunks of records in one call of pydantic-core."""
+"""Validation of many records in one call of pydantic-core."""
