@@ -399,6 +399,15 @@ def test_a_value_of_a_model_that_packing_does_not_know_fails_its_record():
     assert failed == {99 + n: rows[n - 1] for n in bad}
 
 
+def test_chunks_of_a_slow_model_become_smaller_and_those_of_others_stay():
+    sizes = SyncFifoExecutor(Person).sizes(hooks=False)
+    rows = sizes.rows
+    sizes.learn(ChunkResult(0, 0, rows, seconds=0.5))
+    assert sizes.rows == rows
+    sizes.learn(ChunkResult(1, rows, rows, seconds=4.0))
+    assert sizes.rows == rows // 2
+
+
 def test_a_worker_that_dies_loses_nothing(tmp_path):
     report, good, _ = run(
         people(400, bad_every=1000), EXECUTORS["processes"](), pre=[KillsWorkerOnce(tmp_path / "died", 123)]

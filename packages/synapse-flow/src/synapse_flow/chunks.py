@@ -21,7 +21,6 @@ __all__ = [
 ]
 
 _SHORTEST = 0.005
-_LONGEST = 0.1
 
 # What is made of so many values, from their text to their JSON, stays in the second cache of a core; ten times as many
 # take half as long again (decision 0018).
@@ -142,24 +141,28 @@ class ChunkSizes:
     """How many records the next chunk should have.
 
     Large chunks are cheap, small ones spread work that waits; so the size follows the time that
-    chunks take, between 5 and 100 ms each, unless it is fixed.
+    chunks take, between 5 ms and `longest` each, unless it is fixed.
 
     Args:
         rows: Records to begin with.
         most: Records at most.
         fixed: Whether `rows` stays as it is.
         most_bytes: Bytes of input in a chunk, at most, unless one record is larger.
+        longest: Seconds that a chunk should take, at most.
 
     Attributes:
         left: Records that the run still wants, or None for all there are; `rows` is never more.
     """
 
-    def __init__(self, rows: int, *, most: int, fixed: bool = False, most_bytes: int = 1 << 18) -> None:
+    def __init__(
+        self, rows: int, *, most: int, fixed: bool = False, most_bytes: int = 1 << 18, longest: float = 0.1
+    ) -> None:
         self.most_bytes = most_bytes
         self.left: int | None = None
         self._rows = min(rows, most)
         self._most = most
         self._fixed = fixed
+        self._longest = longest
 
     @property
     def rows(self) -> int:
@@ -172,5 +175,5 @@ class ChunkSizes:
             return
         if result.seconds < _SHORTEST and result.read >= self.rows:
             self._rows = min(self._most, self._rows * 2)
-        elif result.seconds > _LONGEST and result.read <= self.rows:
+        elif result.seconds > self._longest and result.read <= self.rows:
             self._rows = max(1, self._rows // 2)

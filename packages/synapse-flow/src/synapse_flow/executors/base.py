@@ -14,6 +14,8 @@ from synapse_flow.work import ChunkWork, sent
 
 __all__ = ["BaseExecutor"]
 
+# Only a model whose own code takes long makes a chunk take this many seconds.
+_LONGEST_WITHOUT_HOOKS = 1.0
 _ROWS = 4000  # of chunks whose entries hooks see, at most
 
 
@@ -105,7 +107,7 @@ class BaseExecutor:
         if max_bytes_in_flight is not None:
             most_bytes = max(1, min(most_bytes, max_bytes_in_flight // (self.in_flight() + 1)))
         if not hooks:
-            return ChunkSizes(rows, most=rows, fixed=True, most_bytes=most_bytes)
+            return ChunkSizes(rows, most=rows, most_bytes=most_bytes, longest=_LONGEST_WITHOUT_HOOKS)
         if self.chunksize is not None and self.chunksize > 1:
             return ChunkSizes(self.chunksize, most=self.chunksize, fixed=True, most_bytes=most_bytes)
         # Calls of hooks with one entry each are grouped into tasks, where they are too short to be tasks of their own.

@@ -26,6 +26,7 @@ class MultiProcessingExecutor(BaseExecutor):
     """
 
     engine_name: ClassVar[str] = "processes"
+    block: ClassVar[tuple[int, int]] = (16_000, 1 << 20)  # fewer messages, for as many bytes
     crosses: ClassVar[bool] = True
 
     def __init__(
