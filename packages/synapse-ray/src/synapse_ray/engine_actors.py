@@ -19,6 +19,7 @@ from synapse_ray.ending import end_actor
 from synapse_ray.engine_chunks import DEATHS, SentChunk, settle, unloadable_there, worker_lost
 from synapse_ray.engine_loop import EngineLoop
 from synapse_ray.engine_worker import EngineWorker
+from synapse_ray.shutdown_guard import no_shutdown
 from synapse_ray.start_problem import start_problem
 
 __all__ = ["EngineActors"]
@@ -134,7 +135,9 @@ class EngineActors(EngineLoop):
         return self._failed_starts < MOST_LOSSES or not self._workers
 
     def _start(self) -> None:
-        worker = _Worker(self._class.remote(self._work))
+        with no_shutdown():
+            self._pulse.check_connection()
+            worker = _Worker(self._class.remote(self._work))
         self._workers.append(worker)
         self._ask(partial(self._on_loaded, worker), worker.actor.load)
 
@@ -211,4 +214,6 @@ class EngineActors(EngineLoop):
     def _dismiss(self, worker: _Worker) -> None:
         """End an actor; those of a lost cluster have ended with it."""
         if self._pulse.is_there():
-            end_actor(worker.actor)
+            with no_shutdown():
+                if self._pulse.is_connected:
+                    end_actor(worker.actor)

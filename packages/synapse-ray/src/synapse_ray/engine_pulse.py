@@ -35,6 +35,17 @@ class Pulse:
         """Whether the connection lives; without one, each call of Ray's would make a new one."""
         return ray.is_initialized() and self._connection.is_current
 
+    def check_connection(self) -> None:
+        """Raise where the connection has ended.
+
+        Raises:
+            BackendError: It has.
+        """
+        if not self.is_connected:
+            raise BackendError(
+                "the connection to Ray was ended while chunks were worked on; nothing more is known of them"
+            )
+
     def hear(self) -> None:
         """Know that an actor has answered just now."""
         self._heard = time.monotonic()
@@ -66,10 +77,7 @@ class Pulse:
             BackendUnreachableError: It has not answered for a while.
             BackendError: The connection was ended.
         """
-        if not self.is_connected:
-            raise BackendError(
-                "the connection to Ray was ended while chunks were worked on; nothing more is known of them"
-            )
+        self.check_connection()
         if not self.is_there() and time.monotonic() - self._heard > _LOST_SECONDS:
             raise BackendUnreachableError(
                 f"the Ray cluster at {self._connection.address} was lost while it worked on chunks: nobody has "

@@ -18,6 +18,7 @@ from synapse_ray.event_relay import Relay
 from synapse_ray.mailbox import Mail
 from synapse_ray.ray_internals import connection_mark
 from synapse_ray.report_outbox import Report
+from synapse_ray.shutdown_guard import no_shutdown
 
 __all__ = ["CallReports", "EventPump"]
 
@@ -192,9 +193,6 @@ class EventPump:
                 continue
             if not busy:
                 continue
-            if not self.is_connected():  # asking Ray would make a connection
-                self.lose()
-                return
             try:
                 mail = self._next_mail()
             except Exception:  # the dispatcher is gone, and with it whatever there would be to fetch
@@ -215,7 +213,10 @@ class EventPump:
         Raises:
             TimeoutError: The connection has ended, and the answer will never come.
         """
-        answer = self._take.remote(self.box, _POLL_SECONDS).future()
+        with no_shutdown():
+            if not self.is_connected():  # asking Ray would make a connection
+                raise TimeoutError
+            answer = self._take.remote(self.box, _POLL_SECONDS).future()
         while True:
             try:
                 mail: list[Mail] = answer.result(timeout=_POLL_SECONDS)
