@@ -29,8 +29,12 @@ from pydantic import (
     model_serializer,
     model_validator,
 )  # fmt: skip
+from pydantic_core import PydanticOmit
 from typing_extensions import TypedDict
 
+from synapse_flow.row_table import RowTable
+from synapse_flow.validation.by_position import positional_validator
+from synapse_flow.validation.dict_schema import dict_schema
 from synapse_flow.validation.rows import RowValidator
 
 
@@ -101,6 +105,15 @@ ROWS = st.lists(
 )
 
 
+@st.composite
+def tables(draw: Any) -> RowTable:
+    names = draw(
+        st.lists(st.sampled_from(["a", "b", "c", "a-alias", "b-alias", "a2", "extra"]), min_size=1, unique=True)
+    )
+    row = st.lists(VALUES, min_size=len(names), max_size=len(names))
+    return RowTable(tuple(names), draw(st.lists(row, max_size=6)))
+
+
 def the_plain_way(model: Any, rows: list[Any]) -> tuple[list[Any], list[Any], dict[int, Any]]:
     """Validate one record after another, and serialize it."""
     dicts, lines, problems = [], [], {}
@@ -118,7 +131,7 @@ def the_plain_way(model: Any, rows: list[Any]) -> tuple[list[Any], list[Any], di
 
 
 @settings(max_examples=int(os.environ.get("SYNAPSE_EXAMPLES", "150")), deadline=None)
-@given(models(), ROWS, st.booleans())
+@given(models(), ROWS | tables(), st.booleans())
 def test_validating_many_to_dicts_is_validating_each_to_an_instance(model, rows, instances):
     try:
         dicts, lines, problems = the_plain_way(model, rows)
@@ -126,7 +139,6 @@ def test_validating_many_to_dicts_is_validating_each_to_an_instance(model, rows,
         return
     validator = RowValidator(model, instances=instances)
     values, found = validator.validate(rows)
-    values = [value for index, value in enumerate(values) if index not in found]
     told = {index: [(each["loc"], each["msg"], each["type"]) for each in errors] for index, errors in found.items()}
     assert told == problems
     assert repr([validator.to_dict(value) for value in values]) == repr(dicts)  # nan is not equal to itself
@@ -138,7 +150,6 @@ def _validated(model: type[BaseModel], rows: list[Any]) -> RowValidator:
     validator = RowValidator(model)
     values, found = validator.validate(rows)
     assert found.keys() == problems.keys()
-    values = [value for index, value in enumerate(values) if index not in found]
     assert [validator.to_dict(value) for value in values] == dicts
     assert validator.to_json_lines(values).splitlines() == lines
     return validator
@@ -158,6 +169,69 @@ def test_plain_models_need_no_instances():
             return value
 
     assert _validated(Plain, [{"A": "2"}, {"A": 3}, {}, {"A": 4, "b": "1.0"}]).as_dicts
+
+
+class Measured(BaseModel):
+    a: int
+    b: Decimal = Field(alias="B")
+    c: str | None = None
+
+    @field_validator("c")
+    @classmethod
+    def left_out(cls, value: str | None) -> str | None:
+        if value == "out":
+            raise PydanticOmit
+        if value == "broken":
+            raise KeyError(value)
+        return value
+
+
+def _of_table(names: list[str], *rows: list[Any]) -> tuple[list[Any], list[int]]:
+    values, problems = RowValidator(Measured).validate(RowTable(tuple(names), rows))
+    as_dicts = RowValidator(Measured).validate([dict(zip(names, row, strict=True)) for row in rows])
+    assert (values, problems) == as_dicts
+    assert [list(value) for value in values] == [[name for name in "abc" if name in value] for value in values]
+    return values, list(problems)
+
+
+def test_rows_are_validated_by_their_positions():
+    names = ["c", "more", "B", "a"]
+    values, failed = _of_table(names, ["x", 0, "1.50", "1"], ["y", 0, "x", "2"], [None, 0, 2, 3])
+    assert values == [{"a": 1, "b": Decimal("1.50"), "c": "x"}, {"a": 3, "b": Decimal(2), "c": None}]
+    assert failed == [1]
+    assert _of_table(["a", "B"], ["1", "2"]) == ([{"a": 1, "b": Decimal(2), "c": None}], [])
+    assert _of_table(["a"], ["1"], ["2"]) == ([], [0, 1])
+
+
+def test_only_rows_whose_fields_have_a_column_each_are_validated_by_position():
+    class Strict(Measured):
+        model_config = ConfigDict(extra="forbid")
+
+    class Twice(BaseModel):
+        a: int = Field(alias="b")
+        b: int
+
+    def is_positional(model: type[BaseModel], *names: str) -> bool:
+        schema = dict_schema(model)
+        assert schema is not None
+        return positional_validator(schema, names) is not None
+
+    assert is_positional(Measured, "a", "B", "c")
+    assert is_positional(Measured, "more", "c", "B", "a")
+    assert not is_positional(Measured, "a", "B")
+    assert not is_positional(Measured, "a", "b", "c")
+    assert is_positional(Strict, "a", "B", "c")
+    assert not is_positional(Strict, "a", "B", "c", "more")
+    assert not is_positional(Twice, "a", "b")
+
+
+def test_rows_whose_code_is_unusual_are_validated_all_the_same():
+    names = ["a", "B", "c"]
+    assert _of_table(names, ["1", "2", "out"], ["3", "4", "x"])[0] == [
+        {"a": 1, "b": Decimal(2)},
+        {"a": 3, "b": Decimal(4), "c": "x"},
+    ]
+    assert _of_table(names, ["1", "2", "x"], ["3", "4", "broken"], ["x", "4", "y"], ["5", "6", "z"])[1] == [1, 2]
 
 
 class Nested(BaseModel):

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from synapse_core.errors import BackendMissingError, ExecutionError
 from synapse_core.safe_text import safe_str
 from synapse_flow.chunks import Chunk, ChunkSizes, Records
+from synapse_flow.row_table import RowTable
 
 __all__ = ["ArrowDecoder", "from_ipc", "need_pyarrow", "slices", "to_ipc"]
 
@@ -94,10 +95,8 @@ class ArrowDecoder:
                 records.problems.setdefault(index, []).append(
                     {"type": "value_range", "message": f"column {name!r}: {message}"}
                 )
-        if not columns:
-            records.raws = [{} for _ in range(batch.num_rows)]
-        else:
-            records.raws = [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+        rows = list(zip(*columns, strict=True)) if columns else [()] * batch.num_rows
+        records.raws = RowTable(tuple(names), rows)
         yield records
 
 

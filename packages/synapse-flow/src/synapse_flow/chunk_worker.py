@@ -143,8 +143,6 @@ class ChunkWorker:
             _check_count(chunk, read + len(records.raws), more_may_come=True)
             values, problems = self._validated(records.raws, records.problems)
             if problems:
-                for index in sorted(problems, reverse=True):
-                    del values[index]
                 part = _part(chunk, read, len(records.raws))
                 found = [self._failed_entry(part, records, index, problems[index]) for index in sorted(problems)]
                 self._complete(part, records, found)
@@ -174,16 +172,14 @@ class ChunkWorker:
         return entry_of
 
     def _validated(
-        self, raws: list[Any], known: dict[int, list[RecordError]]
+        self, raws: Sequence[Any], known: dict[int, list[RecordError]]
     ) -> tuple[list[Any], dict[int, list[RecordError]]]:
+        """Return what those became that are valid, and the errors of the others, by index."""
         if not known:
             return self.validator.validate(raws)
         readable = [index for index in range(len(raws)) if index not in known]
         values, problems = self.validator.validate([raws[index] for index in readable])
-        placed: list[Any] = [None] * len(raws)
-        for index, value in zip(readable, values, strict=True):
-            placed[index] = value
-        return placed, known | {readable[index]: errors for index, errors in problems.items()}
+        return values, known | {readable[index]: errors for index, errors in problems.items()}
 
     def _failed_entry(self, chunk: Chunk, records: Records, index: int, errors: list[RecordError]) -> EntryTypedDict:
         entry = self._entry(chunk, records, index)
@@ -236,6 +232,7 @@ class ChunkWorker:
     def _validate_entries(self, entries: list[EntryTypedDict], failed: list[EntryTypedDict]) -> list[Any]:
         """Fill in `validated_data`, and return the values of those that are valid."""
         values, problems = self.validator.validate([entry.get("raw_data") for entry in entries])
+        valid = iter(values)
         for index, entry in enumerate(entries):
             if index in problems:
                 entry["status"] = EntryStatus.FAILED
@@ -243,8 +240,8 @@ class ChunkWorker:
                 failed.append(entry)
             else:
                 entry["status"] = EntryStatus.VALIDATED
-                entry["validated_data"] = self.validator.to_dict(values[index])
-        return [value for index, value in enumerate(values) if index not in problems] if problems else values
+                entry["validated_data"] = self.validator.to_dict(next(valid))
+        return values
 
     def _has_data(self, entry: EntryTypedDict, failed: list[EntryTypedDict]) -> bool:
         if isinstance(entry.get("validated_data"), dict):

@@ -83,12 +83,12 @@ class Records:
     """Records that follow each other in a chunk, decoded.
 
     Attributes:
-        raws: One for each record.
+        raws: One dict for each record.
         problems: Index of a record that cannot be read → why.
         line_of: Index of a record → its line in the file.
     """
 
-    raws: list[dict[str, Any]]
+    raws: Sequence[dict[str, Any]]
     problems: dict[int, list[RecordError]] = field(default_factory=dict)
     line_of: Callable[[int], int | None] = lambda index: None
 
@@ -122,11 +122,12 @@ def joined_records(parts: Iterable[Records]) -> Records:
     first, *others = [*parts] or [Records([])]
     if not others:
         return first
-    whole, begins = Records(list(first.raws), dict(first.problems)), [0]
+    raws = list(first.raws)
+    whole, begins = Records(raws, dict(first.problems)), [0]
     for part in others:
-        begin = len(whole.raws)
+        begin = len(raws)
         begins.append(begin)
-        whole.raws += part.raws
+        raws += part.raws
         whole.problems |= {begin + index: errors for index, errors in part.problems.items()}
 
     def line_of(index: int) -> int | None:

@@ -42,10 +42,10 @@ def json_lines(many: _Serializer | None, single: _Serializer | None, rows: list[
     if not rows:
         return b""
     if first_key is not None:
-        array = _array(many, rows)
         separator = b"},{" + pydantic_core.to_json(first_key) + b":"
-        if array.count(separator) == len(rows) - 1:
-            return array[1:-1].replace(separator, b"}\n{" + separator[3:]) + b"\n"
+        lines = _array(many, rows)[1:-1].replace(separator, b"}\n{" + separator[3:]) + b"\n"
+        if lines.count(b"\n") == len(rows):  # in JSON, line ends are written as \\n
+            return lines
     if single is None:
         return b"".join(map(json_line, rows))
     return b"\n".join([single.to_json(row, warnings=False) for row in rows]) + b"\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, ClassVar
 
-from synapse_flow.executors.base import BaseExecutor
+from synapse_flow.executors.base import LARGE_BLOCK, BaseExecutor
 from synapse_flow.executors.useful_threads import useful_threads
 from synapse_flow.hooks.driving import has_coroutines
 from synapse_flow.work import AsyncChunkWork, ChunkWork
@@ -28,6 +28,7 @@ class AsyncIOExecutor(BaseExecutor):
     """
 
     engine_name: ClassVar[str] = "asyncio"
+    block: ClassVar[tuple[int, int]] = LARGE_BLOCK
 
     def __init__(
         self,

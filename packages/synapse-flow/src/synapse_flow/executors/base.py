@@ -12,7 +12,10 @@ from synapse_flow.chunks import ChunkSizes
 from synapse_flow.packing import Packing
 from synapse_flow.work import ChunkWork, sent
 
-__all__ = ["BaseExecutor"]
+__all__ = ["LARGE_BLOCK", "BaseExecutor"]
+
+LARGE_BLOCK = (16_000, 1 << 20)
+"""Rows and bytes of a chunk where each one costs something, whatever its size: a message, or a switch of threads."""
 
 # Only a model whose own code takes long makes a chunk take this many seconds.
 _LONGEST_WITHOUT_HOOKS = 1.0

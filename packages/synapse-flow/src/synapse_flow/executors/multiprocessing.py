@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from synapse_core.engines import usable_cpus
-from synapse_flow.executors.base import BaseExecutor
+from synapse_flow.executors.base import LARGE_BLOCK, BaseExecutor
 
 __all__ = ["MultiProcessingExecutor", "MultiprocessingExecutor"]
 
@@ -26,7 +26,7 @@ class MultiProcessingExecutor(BaseExecutor):
     """
 
     engine_name: ClassVar[str] = "processes"
-    block: ClassVar[tuple[int, int]] = (16_000, 1 << 20)  # fewer messages, for as many bytes
+    block: ClassVar[tuple[int, int]] = LARGE_BLOCK
     crosses: ClassVar[bool] = True
 
     def __init__(

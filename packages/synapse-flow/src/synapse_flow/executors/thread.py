@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, ClassVar
 
-from synapse_flow.executors.base import BaseExecutor
+from synapse_flow.executors.base import LARGE_BLOCK, BaseExecutor
 from synapse_flow.executors.useful_threads import useful_threads
 
 __all__ = ["ThreadExecutor"]
@@ -25,6 +25,7 @@ class ThreadExecutor(BaseExecutor):
     """
 
     engine_name: ClassVar[str] = "threads"
+    block: ClassVar[tuple[int, int]] = LARGE_BLOCK
 
     def __init__(
         self,

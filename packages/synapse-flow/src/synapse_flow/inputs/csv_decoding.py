@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from itertools import islice
 from typing import Any
 
 from synapse_flow.chunks import Chunk, Records, lines_of_part, rows_at_once
+from synapse_flow.entries import RecordError
 from synapse_flow.inputs.csv_dialect import Dialect
+from synapse_flow.row_table import RowTable
 
 __all__ = ["CsvDecoder"]
 
@@ -28,33 +30,45 @@ class CsvDecoder:
         """Yield a record for each row that is not blank."""
         data: bytes = chunk.payload
         lines = cache(lambda: self._lines(data, chunk.count))  # asked for where something failed
-        rows, is_text = self._rows(data)
         step = rows_at_once(len(self.names))
+        parts, is_text = self._parts(data, chunk.count, step)
         first = 0
         while True:
             try:
-                part = list(islice(rows, step))
+                rows = next(parts, None)
             except UnicodeDecodeError:
-                is_text = False
-                rows = islice(self._escaped_rows(data), first, None)
+                parts, is_text = _in_parts(islice(self._escaped_rows(data), first, None), step), False
                 continue
-            if not part:
+            if rows is None:
                 return
-            records = self._records(part, is_text=is_text)
+            records = self._records(rows, is_text=is_text)
             if chunk.line is not None:
                 records.line_of = lines_of_part(lines, chunk.line, first)
-            first += len(part)
+            first += len(rows)
             yield records
 
-    def _rows(self, data: bytes) -> tuple[Iterator[list[str]], bool]:
-        """Return rows that are not blank, and whether they have text only."""
+    def _parts(self, data: bytes, count: int, step: int) -> tuple[Iterator[list[list[str]]], bool]:
+        """Return rows that are not blank, `step` at a time, and whether they have text only."""
         if self.encoding == "utf-8":  # a line at a time has its own width of characters, often one byte
-            return self._read(map(bytes.decode, data.splitlines(keepends=True))), True
+            if self.dialect.splits and _has_one_line_each(data, count):
+                return self._split(data.splitlines(), step), True
+            return _in_parts(self._read(map(bytes.decode, data.splitlines(keepends=True))), step), True
         try:
             text = data.decode(self.encoding)
         except UnicodeDecodeError:
-            return self._escaped_rows(data), False
-        return self._read(io.StringIO(text, newline="")), True
+            return _in_parts(self._escaped_rows(data), step), False
+        return _in_parts(self._read(io.StringIO(text, newline="")), step), True
+
+    def _split(self, lines: list[bytes], step: int) -> Iterator[list[list[str]]]:
+        """Yield the rows of lines that are a record each; the csv module parses those with quotes."""
+        delimiter, quote = self.dialect.delimiter, self.dialect.quotechar
+        for first in range(0, len(lines), step):
+            texts = [line.decode() for line in lines[first : first + step]]
+            if quote is None or not (quoted := [text for text in texts if quote in text]):
+                yield [text.split(delimiter) for text in texts]
+            else:
+                parsed = self.dialect.reader(quoted)
+                yield [next(parsed) if quote in text else text.split(delimiter) for text in texts]
 
     def _escaped_rows(self, data: bytes) -> Iterator[list[str]]:
         return self._read(io.StringIO(data.decode(self.encoding, "surrogateescape"), newline=""))
@@ -63,39 +77,43 @@ class CsvDecoder:
         return filter(None, self.dialect.reader(lines))
 
     def _records(self, rows: list[list[str]], *, is_text: bool) -> Records:
-        try:
-            records = Records(_maker(tuple(self.names))(rows))
-        except ValueError:  # a row has more or fewer fields
-            records = Records([dict(zip(self.names, row, strict=False)) for row in rows])
-            self._find_misfits(rows, records)
+        if is_text and set(map(len, rows)) == {len(self.names)}:
+            return Records(RowTable(tuple(self.names), rows))
+        raws: list[dict[str, Any]] = [dict(zip(self.names, row, strict=False)) for row in rows]
+        records = Records(raws)
+        self._find_misfits(rows, raws, records.problems)
         if not is_text:
-            self._find_broken(rows, records)
+            self._find_broken(rows, raws, records.problems)
         return records
 
-    def _find_misfits(self, rows: list[list[str]], records: Records) -> None:
+    def _find_misfits(
+        self, rows: list[list[str]], raws: list[dict[str, Any]], problems: dict[int, list[RecordError]]
+    ) -> None:
         width = len(self.names)
         for index, row in enumerate(rows):
             if len(row) == width:
                 continue
             if len(row) > width:
-                records.raws[index][""] = row[width:]
+                raws[index][""] = row[width:]
             missing = f"{', '.join(map(repr, self.names[len(row) :]))} missing" if len(row) < width else "too many"
-            records.problems[index] = [
+            problems[index] = [
                 {
                     "type": "column_count",
                     "message": f"the row has {len(row)} fields, and the header {width} ({missing})",
                 }
             ]
 
-    def _find_broken(self, rows: list[list[str]], records: Records) -> None:
+    def _find_broken(
+        self, rows: list[list[str]], raws: list[dict[str, Any]], problems: dict[int, list[RecordError]]
+    ) -> None:
         for index, row in enumerate(rows):
             for number, field in enumerate(row):
                 if (byte := _escaped(field)) is None:
                     continue
                 name = self.names[number] if number < len(self.names) else f"field {number + 1}"
                 what = f"{name}: byte {byte:#04x} is not {self.given_encoding}; bytes are shown as \\x.."
-                records.raws[index] = {key: self._legible(value) for key, value in records.raws[index].items()}
-                records.problems.setdefault(index, []).append({"type": "encoding", "message": what})
+                raws[index] = {key: self._legible(value) for key, value in raws[index].items()}
+                problems.setdefault(index, []).append({"type": "encoding", "message": what})
                 break
 
     def _legible(self, value: Any) -> Any:
@@ -105,7 +123,7 @@ class CsvDecoder:
 
     def _lines(self, data: bytes, rows: int) -> Sequence[int]:
         """Return the line within the block in which each record begins, from 0."""
-        if b"\r" not in data and data.count(b"\n") + (not data.endswith(b"\n")) == rows:
+        if _has_one_line_each(data, rows):
             return range(rows)
         reader = self.dialect.reader(io.StringIO(data.decode(self.encoding, "surrogateescape"), newline=""))
         begins, line = [], 0
@@ -116,14 +134,14 @@ class CsvDecoder:
         return begins
 
 
-@lru_cache(maxsize=16)
-def _maker(names: tuple[str, ...]) -> Callable[[list[list[str]]], list[dict[str, Any]]]:
-    """Return what makes dicts of rows; a display of all its keys is made three times as fast as ``dict(zip(...))``."""
-    values = [f"v{number}" for number in range(len(names))]
-    items = ", ".join(f"{name!r}: {value}" for name, value in zip(names, values, strict=True))
-    code = f"lambda rows: [{{{items}}} for [{', '.join(values)}] in rows]"
-    maker: Callable[[list[list[str]]], list[dict[str, Any]]] = eval(code)  # of names as literals, and nothing else
-    return maker
+def _has_one_line_each(data: bytes, records: int) -> bool:
+    """Return whether every line of a block is one of its records: blank lines and longer records add up to more."""
+    return b"\r" not in data and data.count(b"\n") + (not data.endswith(b"\n")) == records
+
+
+def _in_parts(rows: Iterator[list[str]], step: int) -> Iterator[list[list[str]]]:
+    while part := list(islice(rows, step)):
+        yield part
 
 
 def _escaped(field: str) -> int | None:

@@ -27,6 +27,11 @@ class Dialect:
     escapechar: str | None = None
     skipinitialspace: bool = False
 
+    @property
+    def splits(self) -> bool:
+        """Whether all that divides the fields of a line without quotes are its delimiters."""
+        return not self.escapechar and not self.skipinitialspace
+
     def reader(self, lines: Iterable[str], *, strict: bool = False) -> Any:
         """Return a reader of the csv module."""
         if csv.field_size_limit() < _LARGEST_FIELD:

@@ -195,7 +195,8 @@ class _RowDecoder:
             yield self._records(rows[first : first + step])
 
     def _records(self, rows: list[tuple[int, Row]]) -> Records:
-        records = Records([], line_of=lambda index: rows[index][0])
+        raws: list[dict[str, Any]] = []
+        records = Records(raws, line_of=lambda index: rows[index][0])
         for index, (number, row) in enumerate(rows):
             raw: dict[str, Any] = {}
             more: dict[int, Any] = {}
@@ -211,7 +212,7 @@ class _RowDecoder:
                 records.problems[index] = [
                     {"type": "column_count", "message": f"{_cells(more, number)} under no name of the header"}
                 ]
-            records.raws.append(raw)
+            raws.append(raw)
         return records
 
 

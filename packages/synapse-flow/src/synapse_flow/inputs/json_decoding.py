@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import cache
+from typing import Any
 
 from pydantic_core import from_json
 
@@ -44,9 +45,7 @@ def _records(lines: list[bytes]) -> Records:
         records = Records([from_json(line) for line in lines])
     except ValueError:
         records = _singly(lines)
-    if not set(map(type, records.raws)) <= {dict}:
-        _find_others(records)
-    return records
+    return records if set(map(type, records.raws)) <= {dict} else _without_others(records)
 
 
 def _numbers(data: bytes) -> list[int]:
@@ -55,13 +54,14 @@ def _numbers(data: bytes) -> list[int]:
 
 
 def _singly(lines: list[bytes]) -> Records:
-    records = Records([])
+    raws: list[dict[str, Any]] = []
+    records = Records(raws)
     for index, line in enumerate(lines):
         try:
-            records.raws.append(from_json(line))
+            raws.append(from_json(line))
         except ValueError as error:
             text = line[: 4 * _LONGEST_TEXT].decode("utf-8", "backslashreplace")
-            records.raws.append({"value": text[:_LONGEST_TEXT]})
+            raws.append({"value": text[:_LONGEST_TEXT]})
             records.problems[index] = [_problem(line, error)]
     return records
 
@@ -79,11 +79,15 @@ def _problem(line: bytes, error: ValueError) -> RecordError:
     return {"type": "json_invalid", "message": f"the line is no JSON: {why}"}
 
 
-def _find_others(records: Records) -> None:
-    for index, raw in enumerate(records.raws):
+def _without_others(records: Records) -> Records:
+    """Return the records, with a problem for each that is no object."""
+    raws = list(records.raws)
+    for index, raw in enumerate(raws):
         if type(raw) is not dict:
             kind = _KINDS.get(type(raw), "a number")
-            records.raws[index] = {"value": raw}
+            raws[index] = {"value": raw}
             records.problems[index] = [
                 {"type": "json_type", "message": f"the line holds {kind}; a record is an object"}
             ]
+    records.raws = raws
+    return records

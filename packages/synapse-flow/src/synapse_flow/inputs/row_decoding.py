@@ -27,15 +27,16 @@ class RowDecoder:
         """Return the records of a part; decoders of payloads that are to become raw data override this."""
         if all(type(raw) is dict for raw in raws):
             return Records(raws)
-        records = Records([{}] * len(raws))
+        made: list[dict[str, Any]] = []
+        records = Records(made)
         for index, raw in enumerate(raws):
             if isinstance(raw, Mapping):
-                records.raws[index] = dict(raw)
+                made.append(dict(raw))
             elif isinstance(raw, tuple) and raw[:1] == (UNSENDABLE,):
-                records.raws[index] = {"value": raw[2]}
+                made.append({"value": raw[2]})
                 records.problems[index] = [{"type": "PackingError", "message": raw[1]}]
             else:
-                records.raws[index] = {"value": raw}
+                made.append({"value": raw})
                 records.problems[index] = [
                     {"type": "InputError", "message": f"a record is a {type(raw).__name__}; it has to be a dict"}
                 ]

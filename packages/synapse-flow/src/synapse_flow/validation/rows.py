@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, cast
 
 from pydantic import BaseModel, TypeAdapter, ValidationError as PydanticValidationError
@@ -10,7 +11,10 @@ from pydantic_core import CoreSchema, SchemaSerializer, SchemaValidator, core_sc
 from synapse_core.safe_text import safe_str
 from synapse_flow.entries import RecordError
 from synapse_flow.json_lines import json_line, json_lines
+from synapse_flow.row_table import RowTable
+from synapse_flow.validation.by_position import PositionalValidator, positional_validator
 from synapse_flow.validation.dict_schema import dict_schema
+from synapse_flow.validation.forgiving import forgiving
 
 __all__ = ["NoValidator", "RowValidator"]
 
@@ -18,9 +22,9 @@ __all__ = ["NoValidator", "RowValidator"]
 class NoValidator:
     """Lets every record pass as it is."""
 
-    def validate(self, raws: list[Any]) -> tuple[list[Any], dict[int, list[RecordError]]]:
+    def validate(self, raws: Sequence[Any]) -> tuple[list[Any], dict[int, list[RecordError]]]:
         """Return the records."""
-        return raws, {}
+        return list(raws), {}
 
     def to_dict(self, value: Any) -> dict[str, Any]:
         """Return the record."""
@@ -72,11 +76,13 @@ class RowValidator:
         # Given to the outermost schema too: that of a part is not always asked.
         config = cast("Any", self._adapter.core_schema).get("config")
         own = dict_schema(model) if is_model and not instances else None
+        self._own = own
+        self._by_position: tuple[tuple[str, ...], PositionalValidator | None] = ((), None)
         self.as_dicts = own is not None
         self._first_key = _first_key(model) if is_model else None
         if own is not None:
             self._single = SchemaValidator(own)
-            self._many = SchemaValidator(core_schema.list_schema(_forgiving(own)))
+            self._many = SchemaValidator(core_schema.list_schema(forgiving(own)))
             self._serializer = SchemaSerializer(_open(own), config)
             self._list_serializer = SchemaSerializer(core_schema.list_schema(_open(own)), config)
         else:
@@ -86,16 +92,30 @@ class RowValidator:
             self._serializer = self._adapter.serializer
             self._list_serializer = SchemaSerializer(many.core_schema, config)
 
-    def validate(self, raws: list[Any]) -> tuple[list[Any], dict[int, list[RecordError]]]:
-        """Return what each record became, None where it failed, and the errors of those, by index."""
+    def validate(self, raws: Sequence[Any]) -> tuple[list[Any], dict[int, list[RecordError]]]:
+        """Return what each record that is valid became, and the errors of the others, by index."""
         try:
-            values = self._many.validate_python(raws)
+            values, invalid = self._at_once(raws)
         except Exception:  # code of the model raised what pydantic does not count as a failed validation
-            values = [None] * len(raws)
-            return self._singly(raws, values, list(range(len(raws))))
+            values, invalid = [], list(range(len(raws)))
+        return self._singly(raws, values, invalid) if invalid else (values, {})
+
+    def _at_once(self, raws: Sequence[Any]) -> tuple[list[Any], list[int]]:
+        """Return what those became that are valid, and the indexes of the others."""
+        if isinstance(raws, RowTable):
+            if (by_position := self._validator_of(raws.names)) is not None:
+                return by_position.validate(raws.rows)
+            raws = list(raws)
+        values: list[Any] = self._many.validate_python(raws)
         if None not in values:
-            return values, {}
-        return self._singly(raws, values, [index for index, value in enumerate(values) if value is None])
+            return values, []
+        invalid = [index for index, value in enumerate(values) if value is None]
+        return [value for value in values if value is not None], invalid
+
+    def _validator_of(self, names: tuple[str, ...]) -> PositionalValidator | None:
+        if self._by_position[0] != names:
+            self._by_position = names, None if self._own is None else positional_validator(self._own, names)
+        return self._by_position[1]
 
     def to_dict(self, value: Any) -> dict[str, Any]:
         """Return the fields of a record that `validate` or `from_dict` returned, as Python values."""
@@ -135,12 +155,13 @@ class RowValidator:
         } | more
 
     def _singly(
-        self, raws: list[Any], values: list[Any], indexes: list[int]
+        self, raws: Sequence[Any], values: list[Any], indexes: list[int]
     ) -> tuple[list[Any], dict[int, list[RecordError]]]:
+        """Validate some records alone; whichever is valid after all goes where it belongs among the others."""
         problems: dict[int, list[RecordError]] = {}
         for index in indexes:
             try:
-                values[index] = self._single.validate_python(raws[index])
+                values.insert(index - len(problems), self._single.validate_python(raws[index]))
             except PydanticValidationError as error:
                 problems[index] = [
                     {"loc": list(each["loc"]), "msg": each["msg"], "type": each["type"]}
@@ -160,16 +181,11 @@ def _first_key(model: type[BaseModel]) -> str | None:
     return None
 
 
-def _forgiving(schema: CoreSchema) -> CoreSchema:
-    """Return a schema that makes None of what does not fit."""
-    return core_schema.with_default_schema(schema, default=None, on_error="default")
-
-
 def _forgiving_items(schema: Any) -> CoreSchema:
     """Return the schema of a list with items that are None where they do not fit."""
     if schema["type"] == "definitions":
         return cast("CoreSchema", {**schema, "schema": _forgiving_items(schema["schema"])})
-    return cast("CoreSchema", {**schema, "items_schema": _forgiving(schema["items_schema"])})
+    return cast("CoreSchema", {**schema, "items_schema": forgiving(schema["items_schema"])})
 
 
 def _open(schema: Any) -> CoreSchema:
