@@ -73,7 +73,9 @@ def compare_flows(folder: Path) -> Iterator[Comparison]:
     _print_rates(found, batch)
 
     def beside(way: str, alternative: str, faster: float, times: dict[str, Measured] = found) -> Comparison:
-        return Comparison(way, alternative, times[way].median, times[alternative].median, 1 / faster, len(times[way].seconds))
+        return Comparison(
+            way, alternative, times[way].median, times[alternative].median, 1 / faster, len(times[way].seconds)
+        )
 
     yield beside("in order", "by hand", 1.4)
     yield beside("in order", "zoopipe, one thread", 1.4)
