@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import importlib
 import json
@@ -77,6 +76,8 @@ def _waits() -> Any:
 
 
 def _awaits() -> Any:
+    import asyncio
+
     from synapse_flow import BaseHook
 
     class Awaits(BaseHook):

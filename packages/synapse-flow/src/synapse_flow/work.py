@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from threading import local
-
-import cloudpickle
 
 from synapse_core.errors import ExecutionError, ValidationError
 from synapse_core.safe_text import safe_str
@@ -60,6 +59,8 @@ class SentWork:
     """
 
     def __init__(self, work: ChunkWork) -> None:
+        import cloudpickle  # which a worker, who only gets it, does not need
+
         self._made = local()
         try:
             self._sent: bytes = cloudpickle.dumps(work)
@@ -83,7 +84,7 @@ class SentWork:
 
     def _unpacked(self) -> ChunkWork:
         try:
-            work: ChunkWork = cloudpickle.loads(self._sent)
+            work: ChunkWork = pickle.loads(self._sent)
         except ImportError as error:
             raise ExecutionError(
                 f"a worker of the flow cannot import what the flow is made of: {error}. Install the package with the "
@@ -117,6 +118,8 @@ def sent(work: ChunkWork) -> SentWork:
 
 
 def _unsendable(work: ChunkWork) -> str:
+    import cloudpickle
+
     for part, name in (
         *((hook, f"the hook {hook_name(hook)}") for hook in work.hooks),
         (work.model, f"the model {getattr(work.model, '__name__', work.model)}"),

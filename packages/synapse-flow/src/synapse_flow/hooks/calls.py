@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
 import inspect
 from concurrent.futures import Future
@@ -58,6 +57,8 @@ class CallInThread:
         Raises:
             TimeoutError: It took longer.
         """
+        import asyncio  # where there is a loop, it has been imported
+
         ended = asyncio.wrap_future(self._ended)
         try:
             await asyncio.wrap_future(self._began)
@@ -108,6 +109,8 @@ async def bounded(answer: Any, left: float | None, seconds: float | None) -> Any
     """
     if not inspect.isawaitable(answer):
         return answer
+    import asyncio
+
     try:
         async with asyncio.timeout(left) as limit:
             return await answer

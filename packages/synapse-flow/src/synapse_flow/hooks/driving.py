@@ -1,19 +1,24 @@
-"""Calls hooks: as functions, as coroutines, with a time limit."""
+"""Calls hooks: as functions, as coroutines, with a time limit.
+
+A worker begins by importing this, and asyncio only where there is something to await.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import inspect
 from collections.abc import Generator, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from synapse_core.errors import ExecutionError
 from synapse_flow.hooks.base import BaseHook, HookStore
 from synapse_flow.hooks.calls import CallInThread, bounded
 from synapse_flow.hooks.failures import told
 from synapse_flow.hooks.steps import Call, hook_name
+
+if TYPE_CHECKING:
+    import asyncio
 
 __all__ = ["HookDriver", "drive", "drive_async", "has_coroutines"]
 
@@ -40,7 +45,7 @@ class HookDriver:
         self.store = HookStore()
         self._ready: list[BaseHook] = []
         self._loop: _Loop | None = None
-        self._turn = asyncio.Lock()
+        self._turn: asyncio.Lock | None = None
 
     def set_up(self) -> None:
         """Call every hook's `setup`.
@@ -121,6 +126,8 @@ class HookDriver:
         if inspect.iscoroutinefunction(call.hook.execute):
             answer = call.hook.execute(call.entries, self.store)
         else:
+            if self._turn is None:
+                self._turn = _new_turn()
             async with self._turn:
                 in_thread = CallInThread(call, self.store, timeout)
                 answer = await in_thread.result_async()
@@ -177,6 +184,8 @@ class _Loop:
     """An event loop for coroutines of a worker, which may itself stand in a running loop's thread."""
 
     def __init__(self) -> None:
+        import asyncio
+
         self._runner = asyncio.Runner()
         self._thread = ThreadPoolExecutor(1, "synapse-hooks") if _in_a_loop() else None
 
@@ -194,7 +203,15 @@ class _Loop:
         self._thread.shutdown()
 
 
+def _new_turn() -> asyncio.Lock:
+    import asyncio
+
+    return asyncio.Lock()
+
+
 def _in_a_loop() -> bool:
+    import asyncio
+
     with contextlib.suppress(RuntimeError):
         return asyncio.get_running_loop() is not None
     return False
