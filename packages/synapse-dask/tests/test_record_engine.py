@@ -287,15 +287,18 @@ def test_a_cluster_of_its_own_ends_with_the_run(tmp_path: Path) -> None:
     script = tmp_path / "own.py"
     code = """
     import os, subprocess
+    import dask
     from synapse_dask import DaskEngine
 
     def twice(chunk):
+        assert not dask.config.get("distributed.worker.profile.enabled")
         return 2 * chunk, os.getpid()
 
     if __name__ == "__main__":
         found = list(DaskEngine(max_workers=2).run(twice, range(20)))
         assert [number for number, _ in found] == list(range(0, 40, 2))
         assert os.getpid() not in {pid for _, pid in found}
+        assert dask.config.get("distributed.worker.profile.enabled")
         print(subprocess.run(["ps", "--no-headers", "-o", "pid,args", "--ppid", str(os.getpid())], capture_output=True, text=True).stdout.count("multiprocessing.spawn"))
     """
     script.write_text(textwrap.dedent(code))
