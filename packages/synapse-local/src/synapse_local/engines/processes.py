@@ -121,7 +121,7 @@ def _begin(work: Any, errors: Any, begun: Any) -> None:
     begun.set()
     _worker = _Worker(work)
     Thread(target=_end_with_the_parent, name="synapse-parent-watch", daemon=True).start()
-    # Functions of `atexit` do not run in a child of multiprocessing.
+    # At once when the pool is done with this process; those of `atexit` are called when all its threads have ended.
     util.Finalize(None, _end, args=(errors,), exitpriority=100)
 
 
