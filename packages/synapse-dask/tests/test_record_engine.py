@@ -319,9 +319,14 @@ def test_a_cluster_of_its_own_that_has_lost_all_workers_gets_new_ones(monkeypatc
     monkeypatch.setattr("synapse_dask.clients.LocalCluster", Noted)
     results = DaskEngine(max_workers=2).run(numbers_and_pids(), range(200))
     found = [next(results) for _ in range(10)]
-    for nanny in started[0].workers.values():
+    first = list(started[0].workers.values())
+    for nanny in first:
         nanny.status = Status.starting  # as that of one whose worker dies while it starts; Dask leaves it dead
         _kill(nanny.pid)
+    found += [next(results) for _ in range(100)]
+    later = [nanny for nanny in started[0].workers.values() if nanny not in first]
+    assert later
+    assert not any(nanny.config["distributed"]["worker"]["profile"]["enabled"] for nanny in later)
     assert [chunk for chunk, _ in [*found, *results]] == list(range(200))
 
 

@@ -29,13 +29,13 @@ from pydantic import (
     model_serializer,
     model_validator,
 )  # fmt: skip
-from pydantic_core import PydanticOmit
+from pydantic_core import PydanticOmit, PydanticUseDefault
 from typing_extensions import TypedDict
 
 from synapse_flow.row_table import RowTable
 from synapse_flow.validation.by_position import positional_validator
 from synapse_flow.validation.dict_schema import dict_schema
-from synapse_flow.validation.rows import RowValidator
+from synapse_flow.validation.rows import NoValidator, RowValidator
 
 
 class Color(Enum):
@@ -89,7 +89,7 @@ def models(draw: Any) -> type[BaseModel]:
     for name in ("a", "b", "c")[: draw(st.integers(1, 3))]:
         options: dict[str, Any] = {}
         if draw(st.booleans()):
-            options["alias"] = f"{name}-alias"
+            options["alias"] = draw(st.sampled_from([f"{name}-alias", f"{name}-alias", ""]))
         elif draw(st.booleans()):
             options["validation_alias"] = AliasChoices(name, f"{name}2")
         if draw(st.integers(0, 9)) == 0:
@@ -108,7 +108,7 @@ ROWS = st.lists(
 @st.composite
 def tables(draw: Any) -> RowTable:
     names = draw(
-        st.lists(st.sampled_from(["a", "b", "c", "a-alias", "b-alias", "a2", "extra"]), min_size=1, unique=True)
+        st.lists(st.sampled_from(["a", "b", "c", "a-alias", "b-alias", "a2", "extra", ""]), min_size=1, unique=True)
     )
     row = st.lists(VALUES, min_size=len(names), max_size=len(names))
     return RowTable(tuple(names), draw(st.lists(row, max_size=6)))
@@ -196,6 +196,7 @@ def _of_table(names: list[str], *rows: list[Any]) -> tuple[list[Any], list[int]]
 
 def test_rows_are_validated_by_their_positions():
     names = ["c", "more", "B", "a"]
+    assert RowValidator(Measured)._validator_of(tuple(names)) is not None
     values, failed = _of_table(names, ["x", 0, "1.50", "1"], ["y", 0, "x", "2"], [None, 0, 2, 3])
     assert values == [{"a": 1, "b": Decimal("1.50"), "c": "x"}, {"a": 3, "b": Decimal(2), "c": None}]
     assert failed == [1]
@@ -211,6 +212,9 @@ def test_only_rows_whose_fields_have_a_column_each_are_validated_by_position():
         a: int = Field(alias="b")
         b: int
 
+    class Nameless(BaseModel):
+        a: int = Field(alias="")
+
     def is_positional(model: type[BaseModel], *names: str) -> bool:
         schema = dict_schema(model)
         assert schema is not None
@@ -223,6 +227,8 @@ def test_only_rows_whose_fields_have_a_column_each_are_validated_by_position():
     assert is_positional(Strict, "a", "B", "c")
     assert not is_positional(Strict, "a", "B", "c", "more")
     assert not is_positional(Twice, "a", "b")
+    assert is_positional(Nameless, "", "a")
+    assert not is_positional(Nameless, "a")
 
 
 def test_rows_whose_code_is_unusual_are_validated_all_the_same():
@@ -386,6 +392,54 @@ def test_text_that_looks_like_the_end_of_a_record_ends_none():
     validator = RowValidator(Texts)
     lines = validator.to_json_lines(validator.validate(rows)[0]).split(b"\n")
     assert [json.loads(line) for line in lines[:-1]] == [{"b": [], **row} for row in rows]
+
+
+LISTS = st.recursive(
+    st.sampled_from([1, "},{", '},{"a":', "\n"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", 'é"']), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@settings(max_examples=int(os.environ.get("SYNAPSE_EXAMPLES", "300")), deadline=None)
+@given(st.lists(st.dictionaries(st.sampled_from(["a", "b", 'é"']), LISTS, max_size=3), max_size=5))
+def test_each_record_is_a_line_whatever_is_in_it(rows):
+    class Optional(BaseModel):
+        a: Any = None
+        b: Any = Field(None, serialization_alias="a-b")
+
+        @model_serializer(mode="wrap")
+        def without_none(self, handler: Any) -> dict[str, Any]:
+            return {name: value for name, value in handler(self).items() if value is not None}
+
+    class Plain(BaseModel):
+        a: Any = None
+        b: Any = None
+
+    for validator in (NoValidator(), RowValidator(Plain)):  # rows as hooks may leave them
+        assert [json.loads(line) for line in validator.to_json_lines(rows).split(b"\n")[:-1]] == rows
+    optional = RowValidator(Optional)
+    lines = optional.to_json_lines(optional.validate(rows)[0]).split(b"\n")
+    assert [json.loads(line) for line in lines[:-1]] == [Optional(**row).model_dump() for row in rows]
+
+
+def test_two_records_that_together_look_like_three_stay_two():
+    rows = [{"id": 1, "l": [{"id": 1}, {"id": 2}]}, {"x": 2}]
+    lines = NoValidator().to_json_lines(rows).splitlines()
+    assert [json.loads(line) for line in lines] == rows
+
+
+def test_a_default_that_is_not_there_is_told_as_pydantic_tells_it():
+    class Uses(BaseModel):
+        a: int
+
+        @field_validator("a")
+        @classmethod
+        def default(cls, value: int) -> int:
+            raise PydanticUseDefault
+
+    _, problems = RowValidator(Uses).validate([{"a": 1}])
+    assert problems == {0: [{"loc": ["a"], "msg": "Field required", "type": "missing"}]}
 
 
 def test_what_hooks_change_is_written():

@@ -9,7 +9,6 @@ import sys
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
-import dask
 from distributed import Client, LocalCluster, get_worker, worker_client
 
 from synapse_core.engines import usable_cpus
@@ -23,6 +22,7 @@ keep_own_pickling()  # what Dask's import has just changed, in this process and 
 
 _ANSWER_SECONDS = 5
 _CLOSING_SECONDS = 30
+_WITHOUT_PROFILE = {"distributed": {"worker": {"profile": {"enabled": False}}}}  # it takes a fifth of a flow's time
 
 T = TypeVar("T")
 
@@ -135,13 +135,13 @@ def _refuse_own_loop(client: Any) -> None:
 
 def _started(processes: int) -> LocalCluster:
     try:
-        with dask.config.set({"distributed.worker.profile.enabled": False}):  # which takes a fifth of a flow's time
-            return LocalCluster(  # type: ignore[no-untyped-call]
-                n_workers=processes,
-                threads_per_worker=1,
-                dashboard_address="127.0.0.1:0",  # without one, it is the usual port, and talk where that is taken
-                silence_logs=logging.ERROR,
-            )
+        return LocalCluster(  # type: ignore[no-untyped-call]
+            n_workers=processes,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",  # without one, it is the usual port, and talk where that is taken
+            silence_logs=logging.ERROR,
+            config=_WITHOUT_PROFILE,
+        )
     except Exception as error:
         raise BackendError(
             f"a Dask cluster of {processes} processes could not be started: {safe_str(error)}. A script that uses one "

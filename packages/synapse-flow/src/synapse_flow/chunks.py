@@ -120,9 +120,10 @@ def lines_of_part(lines: Callable[[], Sequence[int]], begin: int, first: int) ->
 def joined_records(parts: Iterable[Records]) -> Records:
     """Return the records of all parts."""
     first, *others = [*parts] or [Records([])]
-    if not others:
-        return first
     raws = list(first.raws)
+    if not others:
+        first.raws = raws
+        return first
     whole, begins = Records(raws, dict(first.problems)), [0]
     for part in others:
         begin = len(raws)

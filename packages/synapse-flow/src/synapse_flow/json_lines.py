@@ -27,32 +27,41 @@ def json_value(value: Any) -> Any:
     return pydantic_core.from_json(json_line(value))
 
 
-def json_lines(many: _Serializer | None, single: _Serializer | None, rows: list[Any], first_key: str | None) -> bytes:
+def json_lines(many: _Serializer | None, single: _Serializer | None, rows: list[dict[str, Any]]) -> bytes:
     """Return one line for each row.
 
-    All rows are serialized in one call, as an array, whose separators then become line ends. A separator is told
-    from the same text inside a record by the first key behind it, and by its count.
+    Where all rows begin with the same key, they are serialized in one call, as an array, whose separators then become
+    line ends: a separator is told by that key behind it. The same text inside a record would be one too many.
 
     Args:
         many: Serializes a list of rows; None infers from the values.
-        single: Serializes one row.
+        single: Serializes one row; leaves out none of its keys.
         rows: All of one kind.
-        first_key: With which every row begins in JSON; None where that is not known.
     """
     if not rows:
         return b""
-    if first_key is not None:
-        separator = b"},{" + pydantic_core.to_json(first_key) + b":"
-        lines = _array(many, rows)[1:-1].replace(separator, b"}\n{" + separator[3:]) + b"\n"
-        if lines.count(b"\n") == len(rows):  # in JSON, line ends are written as \\n
+    if (key := _common_first_key(rows)) is not None:
+        separator = b"},{" + _key_in_json(single, rows[0], key) + b":"
+        array = pydantic_core.to_json(rows) if many is None else many.to_json(rows, warnings=False)
+        lines = array[1:-1].replace(separator, b"}\n{" + separator[3:]) + b"\n"
+        if lines.count(b"\n") == len(rows):  # inside of JSON there are no line ends
             return lines
     if single is None:
         return b"".join(map(json_line, rows))
     return b"\n".join([single.to_json(row, warnings=False) for row in rows]) + b"\n"
 
 
-def _array(many: _Serializer | None, rows: list[Any]) -> bytes:
-    return pydantic_core.to_json(rows) if many is None else many.to_json(rows, warnings=False)
+def _common_first_key(rows: list[dict[str, Any]]) -> str | None:
+    if not all(rows):  # one is empty
+        return None
+    first, *others = set(map(next, map(iter, rows)))
+    return first if not others and isinstance(first, str) else None
+
+
+def _key_in_json(single: _Serializer | None, row: dict[str, Any], key: str) -> bytes:
+    if single is not None:
+        (key,) = pydantic_core.from_json(single.to_json({key: row[key]}, warnings=False))
+    return pydantic_core.to_json(key)
 
 
 def _writable(value: Any) -> Any:

@@ -13,7 +13,7 @@ class RowTable(Sequence[dict[str, Any]]):
     """A sequence of dicts, each of which is made when it is asked for.
 
     Args:
-        names: Of the columns.
+        names: Of the columns, no two alike.
         rows: One value for each column in each of them.
     """
 
@@ -54,7 +54,8 @@ def dict_maker(
         order: The keys as they stand in each dict.
     """
     values = ", ".join(f"v{number}" for number in range(len(keys)))
-    items = ", ".join(f"{key!r}: v{keys.index(key)}" for key in order)
+    places = {key: number for number, key in enumerate(keys)}
+    items = ", ".join(f"{str.__repr__(key)}: v{places[key]}" for key in order)
     code = f"lambda rows: [{{{items}}} for [{values}] in rows]"
-    maker: Callable[[Sequence[Sequence[Any]]], list[dict[str, Any]]] = eval(code)  # of names as literals, nothing else
+    maker: Callable[[Sequence[Sequence[Any]]], list[dict[str, Any]]] = eval(code)  # its keys are literals
     return maker

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import time
 from collections import deque
@@ -13,13 +14,13 @@ from typing import Any
 import ray
 
 from synapse_core.engines import MOST_LOSSES
+from synapse_core.errors import BackendError
 from synapse_core.remote_work import Answer, missing_module
 from synapse_ray.connection import Connection
 from synapse_ray.ending import end_actor
 from synapse_ray.engine_chunks import DEATHS, SentChunk, settle, unloadable_there, worker_lost
 from synapse_ray.engine_loop import EngineLoop
 from synapse_ray.engine_worker import EngineWorker
-from synapse_ray.shutdown_guard import no_shutdown
 from synapse_ray.start_problem import start_problem
 
 __all__ = ["EngineActors"]
@@ -135,8 +136,7 @@ class EngineActors(EngineLoop):
         return self._failed_starts < MOST_LOSSES or not self._workers
 
     def _start(self) -> None:
-        with no_shutdown():
-            self._pulse.check_connection()
+        with self._pulse.connected():
             worker = _Worker(self._class.remote(self._work))
         self._workers.append(worker)
         self._ask(partial(self._on_loaded, worker), worker.actor.load)
@@ -214,6 +214,5 @@ class EngineActors(EngineLoop):
     def _dismiss(self, worker: _Worker) -> None:
         """End an actor; those of a lost cluster have ended with it."""
         if self._pulse.is_there():
-            with no_shutdown():
-                if self._pulse.is_connected:
-                    end_actor(worker.actor)
+            with contextlib.suppress(BackendError), self._pulse.connected():
+                end_actor(worker.actor)

@@ -22,7 +22,6 @@ from synapse_ray.connection import Connection
 from synapse_ray.engine_chunks import SentChunk, fail
 from synapse_ray.engine_pulse import Pulse
 from synapse_ray.placement import refuse_impossible
-from synapse_ray.shutdown_guard import no_shutdown
 from synapse_ray.start_notice import StartNotice
 from synapse_ray.translation import translated
 
@@ -120,8 +119,7 @@ class EngineLoop(ABC):
 
     def _ask(self, then: Callable[[Future[Answer]], None], method: Any, *args: Any) -> Any:
         """Call a function or a method of Ray's, have `then` called with its answer, and return what stands for it."""
-        with no_shutdown():
-            self._pulse.check_connection()
+        with self._pulse.connected():
             asked = method.remote(*args)
             answer: Future[Answer] = asked.future()
         answer.add_done_callback(lambda done: self._events.put(partial(then, done)))

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
+from collections.abc import Iterator
 
 import ray
 
 from synapse_core.errors import BackendError, BackendUnreachableError
 from synapse_ray.connection import Connection
+from synapse_ray.shutdown_guard import no_shutdown
 
 __all__ = ["Pulse"]
 
@@ -35,12 +38,18 @@ class Pulse:
         """Whether the connection lives; without one, each call of Ray's would make a new one."""
         return ray.is_initialized() and self._connection.is_current
 
-    def check_connection(self) -> None:
-        """Raise where the connection has ended.
+    @contextlib.contextmanager
+    def connected(self) -> Iterator[None]:
+        """Keep the connection, for calls of Ray's that do not wait.
 
         Raises:
-            BackendError: It has.
+            BackendError: It has ended.
         """
+        with no_shutdown():
+            self._check_connection()
+            yield
+
+    def _check_connection(self) -> None:
         if not self.is_connected:
             raise BackendError(
                 "the connection to Ray was ended while chunks were worked on; nothing more is known of them"
@@ -77,7 +86,7 @@ class Pulse:
             BackendUnreachableError: It has not answered for a while.
             BackendError: The connection was ended.
         """
-        self.check_connection()
+        self._check_connection()
         if not self.is_there() and time.monotonic() - self._heard > _LOST_SECONDS:
             raise BackendUnreachableError(
                 f"the Ray cluster at {self._connection.address} was lost while it worked on chunks: nobody has "

@@ -18,7 +18,6 @@ from synapse_ray.connection import Connection
 from synapse_ray.engine_chunks import DEATHS, SentChunk, settle, unloadable_there, worker_lost
 from synapse_ray.engine_loop import EngineLoop
 from synapse_ray.engine_worker import apply_chunk
-from synapse_ray.shutdown_guard import no_shutdown
 
 __all__ = ["EngineTasks"]
 
@@ -87,6 +86,5 @@ class EngineTasks(EngineLoop):
         running, self._running = self._running, {}
         if running and self._pulse.is_there():
             for asked in running.values():
-                with contextlib.suppress(Exception), no_shutdown():
-                    self._pulse.check_connection()
+                with contextlib.suppress(Exception), self._pulse.connected():
                     ray.cancel(asked, force=True)

@@ -195,7 +195,7 @@ class EventPump:
                 continue
             try:
                 mail = self._next_mail()
-            except Exception:  # the dispatcher is gone, and with it whatever there would be to fetch
+            except Exception:  # the dispatcher or the connection is gone, and with it all that could be fetched
                 self.lose()
                 return
             for kind, content in mail:

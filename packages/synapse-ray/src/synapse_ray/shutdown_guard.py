@@ -19,7 +19,8 @@ _calling = threading.RLock()
 def no_shutdown() -> Iterator[None]:
     """Keep the end of this process's connection waiting, so that what is found connected here stays so.
 
-    For calls that start something and do not wait for it.
+    For calls that start something and do not wait for it. A connection of Ray's client, which ends without that, does
+    no harm by it: its calls fail.
     """
     _install()
     with _calling:
@@ -28,13 +29,12 @@ def no_shutdown() -> Iterator[None]:
 
 @functools.cache
 def _install() -> None:
-    let_shutdown_wait_for(_calling)
+    let_shutdown_wait_for(lambda: _calling)
 
 
-def _forget() -> None:
+def _renew() -> None:
     global _calling
-    _calling = threading.RLock()  # in a fork nobody would release the old one
-    _install.cache_clear()
+    _calling = threading.RLock()  # nobody would release the old one
 
 
-os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_renew)

@@ -127,7 +127,9 @@ class HookDriver:
             answer = call.hook.execute(call.entries, self.store)
         else:
             if self._turn is None:
-                self._turn = _new_turn()
+                import asyncio
+
+                self._turn = asyncio.Lock()
             async with self._turn:
                 in_thread = CallInThread(call, self.store, timeout)
                 answer = await in_thread.result_async()
@@ -201,12 +203,6 @@ class _Loop:
             return
         self._thread.submit(self._runner.close).result()
         self._thread.shutdown()
-
-
-def _new_turn() -> asyncio.Lock:
-    import asyncio
-
-    return asyncio.Lock()
 
 
 def _in_a_loop() -> bool:

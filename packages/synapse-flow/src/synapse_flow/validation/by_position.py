@@ -40,7 +40,7 @@ class PositionalValidator:
 
         Raises:
             Exception: Code of the model raised what pydantic does not count as a failed validation.
-            ValueError: Code of the model left a value out.
+            ValueError: Code of the model left a value out, and nobody knows whose.
         """
         values: list[Any] = self._many.validate_python(rows)
         if all(values):
@@ -65,7 +65,7 @@ def positional_validator(schema: Any, names: tuple[str, ...]) -> PositionalValid
         alias = field.get("validation_alias")
         if alias is not None and (not isinstance(alias, str) or any(key in config for key in _BY_NAME)):
             return None
-        read[alias or name] = name
+        read[name if alias is None else alias] = name
     if len(read) < len(fields) or not set(read) <= set(names):
         return None
     if schema.get("extra_behavior") == "forbid" and len(names) > len(read):

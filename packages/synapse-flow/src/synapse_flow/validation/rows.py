@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -32,9 +33,7 @@ class NoValidator:
 
     def to_json_lines(self, values: list[Any]) -> bytes:
         """Return one line of JSON for each record."""
-        first = values[0] if values else None
-        key = next(iter(first), None) if isinstance(first, dict) else None
-        return json_lines(None, None, values, key if isinstance(key, str) else None)
+        return json_lines(None, None, values)
 
     def from_dict(self, row: dict[str, Any], value: Any = None) -> Any:
         """Return the row."""
@@ -79,7 +78,6 @@ class RowValidator:
         self._own = own
         self._by_position: tuple[tuple[str, ...], PositionalValidator | None] = ((), None)
         self.as_dicts = own is not None
-        self._first_key = _first_key(model) if is_model else None
         if own is not None:
             self._single = SchemaValidator(own)
             self._many = SchemaValidator(core_schema.list_schema(forgiving(own)))
@@ -90,7 +88,6 @@ class RowValidator:
             self._single = cast("SchemaValidator", self._adapter.validator)
             self._many = SchemaValidator(_forgiving_items(many.core_schema))
             self._serializer = self._adapter.serializer
-            self._list_serializer = SchemaSerializer(many.core_schema, config)
 
     def validate(self, raws: Sequence[Any]) -> tuple[list[Any], dict[int, list[RecordError]]]:
         """Return what each record that is valid became, and the errors of the others, by index."""
@@ -104,7 +101,8 @@ class RowValidator:
         """Return what those became that are valid, and the indexes of the others."""
         if isinstance(raws, RowTable):
             if (by_position := self._validator_of(raws.names)) is not None:
-                return by_position.validate(raws.rows)
+                with contextlib.suppress(ValueError):  # code of the model left a value out
+                    return by_position.validate(raws.rows)
             raws = list(raws)
         values: list[Any] = self._many.validate_python(raws)
         if None not in values:
@@ -134,12 +132,12 @@ class RowValidator:
 
     def to_json_lines(self, values: list[Any]) -> bytes:
         """Return one line of JSON for each record, as pydantic writes it."""
-        if self.as_dicts or not any(isinstance(value, _Changed) for value in values):
-            return json_lines(self._list_serializer, self._serializer, values, self._first_key)
+        if self.as_dicts:
+            return json_lines(self._list_serializer, self._serializer, values)
         return b"".join(
             json_line(self._json_of(value.row))
             if isinstance(value, _Changed)
-            else json_lines(None, self._serializer, [value], None)
+            else self._serializer.to_json(value, warnings=False) + b"\n"
             for value in values
         )
 
@@ -162,23 +160,28 @@ class RowValidator:
         for index in indexes:
             try:
                 values.insert(index - len(problems), self._single.validate_python(raws[index]))
-            except PydanticValidationError as error:
-                problems[index] = [
-                    {"loc": list(each["loc"]), "msg": each["msg"], "type": each["type"]}
-                    for each in error.errors(include_url=False, include_context=False, include_input=False)
-                ]
             except Exception as error:
-                problems[index] = [{"loc": [], "msg": safe_str(error), "type": type(error).__name__}]
+                problems[index] = _told(self._own_error(raws[index], error))
         return values, problems
 
+    def _own_error(self, raw: Any, error: Exception) -> Exception:
+        """Return what the model itself says of a record that failed in another way than by not being valid."""
+        if self.as_dicts and not isinstance(error, PydanticValidationError):
+            with contextlib.suppress(Exception):
+                try:
+                    self._adapter.validate_python(raw)
+                except PydanticValidationError as own:
+                    return own
+        return error
 
-def _first_key(model: type[BaseModel]) -> str | None:
-    """Return the key with which every record of a model begins in JSON, by its schema; a guess is harmless."""
-    for name, field in model.model_fields.items():
-        if not field.exclude:
-            by_alias = model.model_config.get("serialize_by_alias")
-            return (field.serialization_alias or name) if by_alias else name
-    return None
+
+def _told(error: Exception) -> list[RecordError]:
+    if not isinstance(error, PydanticValidationError):
+        return [{"loc": [], "msg": safe_str(error), "type": type(error).__name__}]
+    return [
+        {"loc": list(each["loc"]), "msg": each["msg"], "type": each["type"]}
+        for each in error.errors(include_url=False, include_context=False, include_input=False)
+    ]
 
 
 def _forgiving_items(schema: Any) -> CoreSchema:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 __all__ = [
@@ -99,17 +99,22 @@ def is_connected_cluster(address: str) -> bool:
         _internal_kv_del(word)
 
 
-def let_shutdown_wait_for(lock: threading.RLock) -> None:
-    """Have ``ray.shutdown()`` hold a lock while it takes this process's connection apart.
+def let_shutdown_wait_for(lock_of_now: Callable[[], threading.RLock]) -> None:
+    """Have ``ray.shutdown()`` hold a lock while it takes this process's connection apart; for all of its connections.
 
     Ray ends the process, without a word, where one thread calls it while another one shuts it down. Nobody who holds
-    the lock is overtaken, unless for ten seconds: in a call that waits for a lost cluster.
+    the lock is overtaken, unless for ten seconds: in a call that waits for a lost cluster. A client's connection, whose
+    calls fail by themselves, ends without it.
+
+    Args:
+        lock_of_now: Returns the lock, which is another one in a fork.
     """
     from ray._private import worker
 
     disconnect: Any = worker.disconnect
 
     def disconnect_later(*args: Any, **named: Any) -> None:
+        lock = lock_of_now()
         has_it = lock.acquire(timeout=_SHUTDOWN_WAITS_SECONDS)
         try:
             disconnect(*args, **named)
