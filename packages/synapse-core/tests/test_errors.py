@@ -135,6 +135,7 @@ def test_a_validation_error_has_a_line_per_field_with_path_value_and_rule() -> N
 
 def test_the_nearest_name_is_suggested_and_a_far_one_is_not() -> None:
     assert nearest("trian", ["train", "test"]) == " Did you mean 'train'?"
+    assert nearest("id", ["ID", "age"]) == " Did you mean 'ID'?"
     assert nearest("xyz", ["train"]) == ""
 
 

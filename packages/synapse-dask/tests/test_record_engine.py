@@ -326,7 +326,7 @@ def test_a_cluster_of_its_own_that_has_lost_all_workers_gets_new_ones(monkeypatc
     found += [next(results) for _ in range(100)]
     later = [nanny for nanny in started[0].workers.values() if nanny not in first]
     assert later
-    assert not any(nanny.config["distributed"]["worker"]["profile"]["enabled"] for nanny in later)
+    assert not any(nanny.config["distributed.worker.profile.enabled"] for nanny in later)
     assert [chunk for chunk, _ in [*found, *results]] == list(range(200))
 
 

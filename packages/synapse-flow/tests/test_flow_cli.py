@@ -453,6 +453,15 @@ def test_sigterm_finishes_what_is_at_work_and_says_how_to_go_on(plugin: Path, he
     found = re.search(r"the same command goes on at record (\d+) \(out/people.jsonl.checkpoint\); --fresh starts", err)
     assert found, err
     assert json.loads(out)["status"] == "cancelled"
+    refused = synapse("run", str(plugin), "--limit", "1", cwd=here)
+    assert refused.returncode != 0
+    assert f"has read {int(found[1]):,} records, and limit 1 was asked for" in refused.stderr
+    part = here / "out" / "people.jsonl.partial"
+    part.rename(here / "part")
+    refused = synapse("run", str(plugin), cwd=here)
+    assert "left in people.jsonl.partial is gone; start afresh with --fresh" in refused.stderr
+    assert "the same command" not in refused.stderr
+    (here / "part").rename(part)
     assert f"going on at record {found[1]} " in synapse("run", str(plugin), cwd=here).stderr
 
 

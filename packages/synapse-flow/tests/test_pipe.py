@@ -28,7 +28,7 @@ from flow_parts import (
     Upper,
     people,
 )  # fmt: skip
-from pydantic import BaseModel, model_validator
+from pydantic import BaseModel, RootModel, model_validator
 
 from synapse_core.errors import ExecutionError, ValidationError
 from synapse_flow import (
@@ -158,6 +158,30 @@ def test_an_error_line_has_position_raw_data_and_reasons(tmp_path):
     }  # fmt: skip
     assert second["line"] == 6
     assert [each["loc"] for each in second["errors"]] == [["name"], ["age"]]
+
+
+class Made(BaseModel):
+    id: int
+    tag: str
+
+    def __init__(self, **data: Any) -> None:
+        super().__init__(**{"tag": "made", **data})
+
+
+@pytest.mark.parametrize("model", [Made, RootModel[dict[str, int]]])
+def test_models_that_see_raw_records_need_no_columns(tmp_path, model):
+    (tmp_path / "in.csv").write_text("id\n1\n")
+    assert Pipe(CSVInputAdapter(tmp_path / "in.csv"), SyncFifoExecutor(model)).run().success_count == 1
+
+
+@pytest.mark.parametrize(
+    ("header", "hint"),
+    [("id;age;name", r"delimiter=';'"), ("id\tage", r"delimiter='\\t'"), ("ID,age,name", r"Did you mean 'ID'\?")],
+)
+def test_a_missing_column_has_a_likely_reason(tmp_path, header, hint):
+    (tmp_path / "in.csv").write_text(f"{header}\n")
+    with pytest.raises(ValidationError, match=hint):
+        Pipe(CSVInputAdapter(tmp_path / "in.csv"), SyncFifoExecutor(Person)).run()
 
 
 def test_a_column_that_the_model_requires_is_missed_before_anything_is_written(tmp_path):

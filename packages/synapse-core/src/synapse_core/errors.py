@@ -71,7 +71,10 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the closest known name, or an empty string."""
     import difflib  # only messages need it
 
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    names = list(known)
+    if not (close := difflib.get_close_matches(name, names, n=1, cutoff=0.6)):
+        folded = {each.casefold(): each for each in names}
+        close = [folded[each] for each in difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.6)]
     return f" Did you mean {close[0]!r}?" if close else ""
 
 

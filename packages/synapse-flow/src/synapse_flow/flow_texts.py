@@ -85,6 +85,8 @@ def how_to_go_on(run: FlowRun) -> str:
     if at is None:
         return "nothing was published: outputs appear when they are whole. The same command starts afresh"
     assert run.checkpoint is not None
+    if "--fresh" in str(run.report.exception):  # what was left cannot be gone on with
+        return ""
     return f"the same command goes on at record {at:,} ({run.checkpoint.path}); --fresh starts afresh"
 
 

@@ -34,13 +34,21 @@ def check_columns(model: Any, columns: list[str] | None) -> None:
     if missing:
         raise ValidationError(
             f"the input has no column {', '.join(map(repr, missing))}, which {model.__name__} requires."
-            f"{nearest(missing[0], columns)} It has: {', '.join(columns)}. Rename columns with FieldMapperHook, "
-            "or give the fields an alias"
+            f"{nearest(missing[0], columns)} It has: {', '.join(columns)}. {_advice(columns)}"
         )
+
+
+def _advice(columns: list[str]) -> str:
+    mark = next((mark for mark in ";\t|," if mark in columns[0]), None)
+    if len(columns) == 1 and mark is not None:
+        return f"If that are several columns, name what divides them: delimiter={mark!r}"
+    return "Rename columns with FieldMapperHook, or give the fields an alias"
 
 
 def _sees_raw(model: Any) -> bool:
     """Return whether code of the model sees raw records before they are validated, and may complete them."""
+    if getattr(model, "__pydantic_root_model__", False) or getattr(model, "__pydantic_custom_init__", False):
+        return True
     decorators = getattr(model, "__pydantic_decorators__", None)
     validators = getattr(decorators, "model_validators", {})
     return any(each.info.mode in ("before", "wrap") for each in validators.values())

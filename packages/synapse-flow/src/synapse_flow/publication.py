@@ -21,6 +21,7 @@ from synapse_flow.used_files import UsedFile, used_file
 
 __all__ = ["Publication"]
 
+_AFRESH = "start afresh with --fresh"
 _KEEP_BACK = {"s3", "s3a", "gs", "gcs"}  # stores where an upload shows when it is committed, and not before
 
 
@@ -144,27 +145,30 @@ class Publication:
         try:
             found = os.stat(self._path).st_size
         except FileNotFoundError:
-            raise OSError(2, "an earlier run has finished it, and it is gone; start afresh with --fresh") from None
+            raise OSError(2, f"an earlier run has finished it, and it is gone; {_AFRESH}") from None
         if found != size:
-            raise OSError(2, "what an earlier run has finished was replaced since; start afresh with --fresh")
+            raise OSError(2, f"what an earlier run has finished was replaced since; {_AFRESH}")
         self._file = None
 
     def _open_through(self, offset: int) -> None:
         if offset and not is_null(self._path):
-            raise OSError("it is no regular file, so nothing is gone on with there; start afresh with --fresh")
+            raise OSError(f"it is no regular file, so nothing is gone on with there; {_AFRESH}")
         self._file = Through(self._path, lambda: self._given_up)
 
     def _open_part(self, offset: int, mode: str) -> None:
         assert self._real is not None
         self._real.parent.mkdir(parents=True, exist_ok=True)
         new = 0o600 if self._real.exists() else 0o666  # until it has the mode of that file
-        file = open(self.partial, mode, buffering=0, opener=lambda path, flags: os.open(path, flags, new))  # noqa: SIM115 - closed by publish, discard
+        try:
+            file = open(self.partial, mode, buffering=0, opener=lambda path, flags: os.open(path, flags, new))  # noqa: SIM115 - closed by publish, discard
+        except FileNotFoundError:
+            raise OSError(2, f"what an unfinished run has left in {self.partial.name} is gone; {_AFRESH}") from None
         try:
             self._lock(file)
             take_access(file.fileno(), self._real, also=stat.S_IWUSR)  # or a later run could not go on with it
             size = os.fstat(file.fileno()).st_size
             if size < offset:
-                raise OSError(5, f"{self.partial.name} is shorter than what was committed")
+                raise OSError(5, f"{self.partial.name} is shorter than what was committed; {_AFRESH}")
             if size > offset:
                 file.truncate(offset)
             file.seek(offset)

@@ -173,6 +173,7 @@ class Run:
         self._identity = self._identify()
         if commit is not None:
             self._check_identity(commit)
+            self._check_limit(commit)
             self._start = Start(commit.position, commit.cursor)
             self._committed = True
             self.report._continue_from(commit.counts)
@@ -367,6 +368,14 @@ class Run:
         found = identity_of_part(part)
         self._parts.append((part, found))
         return found
+
+    def _check_limit(self, commit: Commit) -> None:
+        if self.limit is not None and commit.position > self.limit:
+            assert self.checkpoint is not None
+            raise ConfigError(
+                f"the unfinished run in {self.checkpoint.path} has read {commit.position:,} records, and limit "
+                f"{self.limit:,} was asked for. Leave it out to go on, or start afresh with --fresh"
+            )
 
     def _check_identity(self, commit: Commit) -> None:
         changed = [key for key, value in self._identity.items() if commit.identity.get(key) != value]

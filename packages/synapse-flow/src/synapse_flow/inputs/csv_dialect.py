@@ -56,7 +56,10 @@ class Dialect:
         try:
             self.reader([])
         except (TypeError, ValueError) as error:
-            raise ValidationError(f"these options make no CSV dialect: {error}") from None
+            raise ValidationError(
+                f"these options make no CSV dialect: {error}, and delimiter is {self.delimiter!r}, quotechar "
+                f"{self.quotechar!r}, escapechar {self.escapechar!r}"
+            ) from None
         marks = [mark for mark in (self.delimiter, self.quotechar, self.escapechar) if mark]
         if len({*marks, "\n", "\r"}) < len(marks) + 2 or (self.skipinitialspace and " " in marks):
             raise ValidationError(
