@@ -14,7 +14,7 @@ from synapse_flow.work import ChunkWork, sent
 
 __all__ = ["LARGE_BLOCK", "BaseExecutor"]
 
-LARGE_BLOCK = (16_000, 1 << 20)
+LARGE_BLOCK = (8_000, 1 << 19)
 """Rows and bytes of a chunk where each one costs something, whatever its size: a message, or a switch of threads."""
 
 # Only a model whose own code takes long makes a chunk take this many seconds.
