@@ -12,10 +12,13 @@ from synapse_flow.chunks import ChunkSizes
 from synapse_flow.packing import Packing
 from synapse_flow.work import ChunkWork, sent
 
-__all__ = ["LARGE_BLOCK", "BaseExecutor"]
+__all__ = ["CLUSTER_BLOCK", "LARGE_BLOCK", "BaseExecutor"]
 
 LARGE_BLOCK = (8_000, 1 << 19)
 """Rows and bytes of a chunk where each one costs something, whatever its size: a message, or a switch of threads."""
+
+CLUSTER_BLOCK = (16_000, 1 << 20)
+"""The same where each one costs milliseconds: a task of a cluster."""
 
 # Only a model whose own code takes long makes a chunk take this many seconds.
 _LONGEST_WITHOUT_HOOKS = 1.0

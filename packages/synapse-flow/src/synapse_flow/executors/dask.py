@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from synapse_flow.executors.base import LARGE_BLOCK, BaseExecutor
+from synapse_flow.executors.base import CLUSTER_BLOCK, BaseExecutor
 
 __all__ = ["DaskExecutor"]
 
@@ -26,7 +26,7 @@ class DaskExecutor(BaseExecutor):
     engine_name: ClassVar[str] = "dask"
     package: ClassVar[str] = "synapse-dask"
     crosses: ClassVar[bool] = True
-    block: ClassVar[tuple[int, int]] = LARGE_BLOCK
+    block: ClassVar[tuple[int, int]] = CLUSTER_BLOCK
 
     def __init__(
         self,
