@@ -5,7 +5,6 @@ import json
 import queue
 import sqlite3
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -56,6 +55,7 @@ from synapse_flow.outputs.sql import SQLAlchemyOutputAdapter
 from synapse_flow.packing import Packing
 from synapse_flow.report import FlowReport
 from synapse_flow.work import ChunkWork
+from synapse_testing.waiting import poll
 
 EXECUTORS = {
     "in order": lambda model=Person: SyncFifoExecutor(model),
@@ -645,8 +645,7 @@ def test_a_run_whose_queue_nobody_reads_any_more_can_be_aborted(end):
     entries: queue.Queue = queue.Queue(2)
     pipe = Pipe(Rows(endless()), SyncFifoExecutor(Person), QueueOutputAdapter(entries, **end))
     pipe.start()
-    while not entries.full():
-        time.sleep(0.001)
+    assert poll(entries.full, 20)
     pipe.shutdown()
     assert pipe.report.status is FlowStatus.CANCELLED
     assert (entries.queue[-1] == "the end") is bool(end)
@@ -657,8 +656,7 @@ def test_a_run_that_is_aborted_while_it_waits_to_put_the_end_is_no_completed_one
     entries: queue.Queue = queue.Queue(5)
     pipe = Pipe(Rows(people(5, bad_every=9)), SyncFifoExecutor(Person), QueueOutputAdapter(entries, end=None))
     report = pipe.start()
-    while report.success_count < 5:
-        time.sleep(0.001)
+    assert poll(lambda: report.success_count == 5, 20)
     assert not report.wait(0.2)
     pipe.shutdown()
     assert report.status is FlowStatus.CANCELLED
@@ -669,8 +667,7 @@ def test_a_run_that_is_aborted_while_it_waits_to_put_the_end_is_no_completed_one
 def test_a_run_whose_generator_output_nobody_reads_can_be_aborted():
     pipe = Pipe(Rows(endless()), SyncFifoExecutor(Person), output := GeneratorOutputAdapter(2))
     pipe.start()
-    while not output._queue.full():
-        time.sleep(0.001)
+    assert poll(output._queue.full, 20)
     pipe.shutdown()
     assert pipe.report.status is FlowStatus.CANCELLED
 

@@ -41,7 +41,7 @@ def check_columns(model: Any, columns: list[str] | None) -> None:
 def _advice(columns: list[str]) -> str:
     mark = next((mark for mark in ";\t|," if mark in columns[0]), None)
     if len(columns) == 1 and mark is not None:
-        return f"If that are several columns, name what divides them: delimiter={mark!r}"
+        return f"If those are several columns, name what divides them: delimiter={mark!r}"
     return "Rename columns with FieldMapperHook, or give the fields an alias"
 
 

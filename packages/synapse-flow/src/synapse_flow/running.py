@@ -374,7 +374,7 @@ class Run:
             assert self.checkpoint is not None
             raise ConfigError(
                 f"the unfinished run in {self.checkpoint.path} has read {commit.position:,} records, and limit "
-                f"{self.limit:,} was asked for. Leave it out to go on, or start afresh with --fresh"
+                f"{self.limit:,} was asked for. Leave it out to go on; start afresh with --fresh, or remove that file"
             )
 
     def _check_identity(self, commit: Commit) -> None:
