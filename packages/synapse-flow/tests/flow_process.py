@@ -1,14 +1,19 @@
-"""A flow as a process of its own, which tests kill: ``python flow_process.py FOLDER EXECUTOR [SECONDS PER CHUNK]``."""
+"""A flow as a process of its own, which tests kill: ``python flow_process.py FOLDER EXECUTOR [SECONDS PER CHUNK]``.
+
+``forks`` are processes for a flow without hooks: its model does what hooks do in the others.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
 from pathlib import Path
+from typing import ClassVar
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from flow_parts import Person, Upper
+from pydantic import field_validator
 
 from synapse_flow import (
     BaseHook,
@@ -19,6 +24,8 @@ from synapse_flow import (
     SyncFifoExecutor,
     ThreadExecutor,
 )
+
+SIZE_OF_500 = 13_000  # bytes of so many records of the tests, about
 
 
 class Slow(BaseHook):
@@ -34,6 +41,27 @@ class Slow(BaseHook):
         time.sleep(self.seconds)
 
 
+class SlowPerson(Person):
+    """A person whose validation does what the hooks do, for each 500th record what `Slow` does for a chunk."""
+
+    journal: ClassVar[Path]
+    seconds: ClassVar[float]
+
+    @field_validator("name", mode="before")
+    @classmethod
+    def upper(cls, name: str) -> str:
+        return name.upper()
+
+    @field_validator("id", mode="before")
+    @classmethod
+    def slow(cls, given: str) -> str:
+        if int(given) % 500 == 0:
+            with open(cls.journal, "a") as file:
+                file.write(f"{given} 500\n")
+            time.sleep(cls.seconds)
+        return given
+
+
 def executor(name: str):
     if name == "dask":
         from synapse_flow import DaskExecutor
@@ -47,18 +75,21 @@ def executor(name: str):
         "in-order": lambda: SyncFifoExecutor(Person),
         "threads": lambda: ThreadExecutor(Person, max_workers=2, chunksize=500),
         "processes": lambda: MultiProcessingExecutor(Person, max_workers=2, chunksize=500),
+        "forks": lambda: MultiProcessingExecutor(SlowPerson, max_workers=2),
     }[name]()
 
 
 def main(folder: Path, name: str, seconds: float) -> None:
+    SlowPerson.journal, SlowPerson.seconds = folder / "journal", seconds
     pipe = Pipe(
         CSVInputAdapter(folder / "in.csv"),
         executor(name),
         JSONOutputAdapter(folder / "good.jsonl.gz"),
         JSONOutputAdapter(folder / "bad.json"),
-        pre_validation_hooks=[Upper(), Slow(folder / "journal", seconds)],
+        pre_validation_hooks=[] if name == "forks" else [Upper(), Slow(folder / "journal", seconds)],
         checkpoint=folder / "checkpoint",
         max_hook_chunk_size=500,
+        max_bytes_in_flight=SIZE_OF_500 * 5 if name == "forks" else None,
     )
     report = pipe.run()
     # Ray, too, prints: of workers that die, say.

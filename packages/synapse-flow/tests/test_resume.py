@@ -34,8 +34,15 @@ from synapse_flow.checkpoint import Checkpoint, Commit
 from synapse_flow.identity import identity_of_model, identity_of_part
 
 ROWS = 6000
-IN_FLIGHT = {"in-order": 1, "threads": 4, "processes": 4, "dask": 20, "ray": 20}  # chunks read and not yet written
-CROSSING = ("processes", "dask", "ray")  # whose kills are counted
+IN_FLIGHT = {
+    "in-order": 1,
+    "threads": 4,
+    "processes": 4,
+    "forks": 5,
+    "dask": 20,
+    "ray": 20,
+}  # chunks read and not yet written
+CROSSING = ("processes", "forks", "dask", "ray")  # whose kills are counted
 PROCESS = Path(__file__).with_name("flow_process.py")
 
 
@@ -158,7 +165,7 @@ def until_gone(pids: list[int], *, agents: bool = True) -> None:
 def _is_worker(command: str, name: str) -> bool:
     if name == "ray":
         return command.startswith("ray::EngineWorker")
-    return "spawn_main" in command
+    return PROCESS.name in command if name == "forks" else "spawn_main" in command
 
 
 def _command(pid: int) -> str:
@@ -168,7 +175,7 @@ def _command(pid: int) -> str:
         return ""
 
 
-@pytest.mark.parametrize("name", ["in-order", "processes"])
+@pytest.mark.parametrize("name", ["in-order", "processes", "forks"])
 def test_a_killed_flow_goes_on_and_its_output_is_that_of_an_undisturbed_one(name, table, undisturbed, tmp_path):
     seed = random.randrange(2**32)
     print("seed", seed)
@@ -193,7 +200,7 @@ def test_many_kills_of_workers_and_parents(table, undisturbed, tmp_path):
     number = 0
     left: list[int] = []
     while sum(kills[f"{each}, {who}"] for each in CROSSING for who in ("parent", "worker")) < wanted:
-        name = (*CROSSING, *CROSSING, "in-order", "threads")[number % 8]
+        name = (*CROSSING, *CROSSING, "in-order", "threads")[number % 10]
         folder = tmp_path / str(number)
         folder.mkdir()
         (folder / "in.csv").symlink_to(table)

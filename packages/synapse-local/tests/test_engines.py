@@ -216,7 +216,10 @@ def test_threads_work_at_once(engine: Any) -> None:
 
 def test_a_script_without_a_guard_is_told_so(tmp_path: Path) -> None:
     script = tmp_path / "unguarded.py"
-    script.write_text("from synapse_local import ProcessEngine\nprint(list(ProcessEngine(2).run(abs, [1])))\n")
+    script.write_text(
+        "import multiprocessing\nfrom synapse_local import ProcessEngine\n"
+        "multiprocessing.set_start_method('spawn', force=True)\nprint(list(ProcessEngine(2).run(abs, [1])))\n"
+    )
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, timeout=120)
     assert done.returncode != 0
     assert done.stdout == ""

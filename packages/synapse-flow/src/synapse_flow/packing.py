@@ -10,7 +10,7 @@ from decimal import Decimal
 from enum import Enum
 from importlib import import_module
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
@@ -18,11 +18,17 @@ import msgpack
 
 from synapse_core.errors import BackendMissingError, ValidationError
 
-__all__ = ["Packing", "UnpackableValueError"]
+__all__ = ["Packed", "Packing", "UnpackableValueError"]
 
 
 class UnpackableValueError(TypeError):
     """A value is of a type that packing does not know."""
+
+
+class Packed(NamedTuple):
+    """A value that is packed."""
+
+    data: bytes
 
 
 class Packing:
@@ -46,18 +52,22 @@ class Packing:
         if compression:
             _lz4()
 
-    def pack(self, value: Any) -> bytes:
-        """Return the bytes of `value`.
+    def pack(self, value: Any) -> Packed | bytes:
+        """Return what stands for `value`: bytes for themselves, unless they are compressed.
 
         Raises:
             UnpackableValueError: A value in it is of an unknown type.
         """
+        if type(value) is bytes and not self.compression:
+            return value  # blocks of input and output, which are large
         packed = _pack(value)
-        return bytes(_lz4().compress(packed)) if self.compression else packed
+        return Packed(bytes(_lz4().compress(packed)) if self.compression else packed)
 
-    def unpack(self, packed: bytes) -> Any:
+    def unpack(self, packed: Packed | bytes) -> Any:
         """Return what was packed."""
-        return _unpack(_lz4().decompress(packed) if self.compression else packed)
+        if not isinstance(packed, Packed):
+            return packed
+        return _unpack(_lz4().decompress(packed.data) if self.compression else packed.data)
 
 
 def _lz4() -> Any:

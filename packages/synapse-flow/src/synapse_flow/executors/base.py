@@ -17,7 +17,7 @@ __all__ = ["CLUSTER_BLOCK", "LARGE_BLOCK", "BaseExecutor"]
 LARGE_BLOCK = (8_000, 1 << 19)
 """Rows and bytes of a chunk where each one costs something, whatever its size: a message, or a switch of threads."""
 
-CLUSTER_BLOCK = (16_000, 1 << 20)
+CLUSTER_BLOCK = (32_000, 1 << 21)
 """The same where each one costs milliseconds: a task of a cluster."""
 
 # Only a model whose own code takes long makes a chunk take this many seconds.
@@ -73,28 +73,36 @@ class BaseExecutor:
         """Return the arguments of the engine."""
         return {}
 
-    def options_without_hooks(self) -> dict[str, Any]:
-        """Return arguments of the engine that differ where no hook is called, so that nothing waits."""
-        return {}
+    def engine_without_waiting(self) -> tuple[str, dict[str, Any]]:
+        """Return name and arguments of the engine for work that only computes."""
+        return self.engine_name, self.engine_options()
 
-    def engine(self, *, hooks: bool = True) -> RecordEngine:
-        """Return a new engine.
+    def may_wait(self, *, hooks: bool) -> bool:
+        """Return whether the work may wait for something, in a way that matters to this executor.
 
         Args:
             hooks: Whether there are any.
+        """
+        return hooks
+
+    def engine(self, *, waits: bool = True) -> RecordEngine:
+        """Return a new engine.
+
+        Args:
+            waits: Whether the work may wait for something.
 
         Raises:
             BackendMissingError: Its package is not installed.
         """
+        name, options = (self.engine_name, self.engine_options()) if waits else self.engine_without_waiting()
         registry = Registry()
         try:
-            found = registry.find_engine(self.engine_name)
+            found = registry.find_engine(name)
         except UnknownBackendError:
             raise BackendMissingError(
-                f"{type(self).__name__} needs the engine {self.engine_name!r}, which is in a package that is not "
+                f"{type(self).__name__} needs the engine {name!r}, which is in a package that is not "
                 f"installed here; type: pip install {self.package}"
             ) from None
-        options = self.engine_options() | ({} if hooks else self.options_without_hooks())
         engine: RecordEngine = registry.load(found)(**options)
         return engine
 
@@ -102,17 +110,17 @@ class BaseExecutor:
         """Return how many chunks are taken from the input and not yet written, at most."""
         return 1
 
-    def sizes(self, *, hooks: bool, max_bytes_in_flight: int | None = None) -> ChunkSizes:
+    def sizes(self, *, small: bool, max_bytes_in_flight: int | None = None) -> ChunkSizes:
         """Return how large chunks are.
 
         Args:
-            hooks: Whether somebody sees entries.
+            small: Whether they begin with few records: where entries are seen, or the work may wait.
             max_bytes_in_flight: Bytes of input that are read and not yet written, at most.
         """
         rows, most_bytes = self.block
         if max_bytes_in_flight is not None:
             most_bytes = max(1, min(most_bytes, max_bytes_in_flight // (self.in_flight() + 1)))
-        if not hooks:
+        if not small:
             return ChunkSizes(rows, most=rows, most_bytes=most_bytes, longest=_LONGEST_WITHOUT_HOOKS)
         if self.chunksize is not None and self.chunksize > 1:
             return ChunkSizes(self.chunksize, most=self.chunksize, fixed=True, most_bytes=most_bytes)

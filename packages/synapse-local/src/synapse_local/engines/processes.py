@@ -4,30 +4,34 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from multiprocessing import connection, util
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
 from synapse_core.engines import in_window, positive, sendable, usable_cpus, worker_scope
 from synapse_core.errors import ExecutionError, WorkerLostError
+from synapse_local.engines.forking import OwnFiles, can_fork, give_up, own_files
 
 __all__ = ["ProcessEngine"]
 
 ChunkT = TypeVar("ChunkT")
 ResultT = TypeVar("ResultT")
 
-_LAST_WORDS = 2048  # bytes; a pipe that nobody reads yet holds those of thirty workers
+_LAST_WORDS = 900  # characters, so that a pipe takes them in one piece
 
 
 class ProcessEngine:
     """Works on several chunks at once, each in a process of its own: for work that computes.
 
-    Processes are spawned, so a script that uses this engine needs ``if __name__ == "__main__":``. Where a
-    process is killed, the chunks that it had are worked on again.
+    Processes are spawned, so a script that uses this engine needs ``if __name__ == "__main__":``. Those for work
+    without a scope are forks, which begin at once, where nothing can be wrong with that: on Linux, in a process of
+    one thread, unless ``multiprocessing.set_start_method`` was given another way. Where a process is killed, the chunks
+    that it had are worked on again.
 
     Args:
         max_workers: Processes. Default: the CPUs that this process may use.
@@ -62,38 +66,59 @@ class _Processes(Generic[ChunkT, ResultT]):
     def __init__(self, work: Callable[[ChunkT], ResultT], most: int) -> None:
         self._work = work
         self._most = most
-        self._context = multiprocessing.get_context("spawn")
-        self._errors = self._context.SimpleQueue()
-        self._begun = self._context.Event()
-        self._pool: ProcessPoolExecutor | None = None
+        self._pool: _Pool | None = None
 
     def submit(self, chunk: ChunkT) -> Future[ResultT]:
         if self._pool is None:
-            self._pool = self._start()
+            self._pool = _Pool(self._work, self._most)
         try:
-            return self._pool.submit(_apply, chunk)
+            return self._pool.executor.submit(_apply, chunk)
         except BrokenProcessPool as error:
-            if not self._begun.is_set():
+            if not self._pool.has_begun():
                 raise WorkerLostError(
                     "no process of the engine could begin; what it wrote on stderr says why. A script that uses it "
                     'has to start it below `if __name__ == "__main__":`, since each process imports the script'
                 ) from error
-            self._pool.shutdown()
-            self._pool = self._start()
-            return self._pool.submit(_apply, chunk)
+            self._pool.executor.shutdown()
+            self._pool = _Pool(self._work, self._most)
+            return self._pool.executor.submit(_apply, chunk)
 
     def end(self) -> None:
         if self._pool is not None:
-            self._pool.shutdown()
+            self._pool.executor.shutdown()
 
     def raise_what_leaving_raised(self) -> None:
-        if not self._errors.empty():
-            raise ExecutionError(self._errors.get())
+        if self._pool is not None and (error := self._pool.last_words()):
+            raise ExecutionError(error)
 
-    def _start(self) -> ProcessPoolExecutor:
-        return ProcessPoolExecutor(
-            self._most, mp_context=self._context, initializer=_begin, initargs=(self._work, self._errors, self._begun)
+
+class _Pool:
+    """Processes that live and die together.
+
+    Attributes:
+        executor: What has them.
+    """
+
+    def __init__(self, work: Any, most: int) -> None:
+        sent = pickle.dumps(work)  # also where forks need not be sent anything: what works must not depend on that
+        forks = not hasattr(work, "in_worker") and can_fork()
+        files = own_files() if forks else None
+        context: Any = multiprocessing.get_context("fork" if forks else "spawn")
+        self._words, self._told = context.Pipe(duplex=False)
+        self.executor = ProcessPoolExecutor(
+            most, mp_context=context, initializer=_begin, initargs=(sent, self._told, files)
         )
+
+    def has_begun(self) -> bool:
+        """Return whether a process has begun."""
+        return bool(self._words.poll())
+
+    def last_words(self) -> str:
+        """Return what leaving a scope raised in the first process in which it raised anything."""
+        while self._words.poll():
+            if words := self._words.recv():
+                return str(words)
+        return ""
 
 
 # -- in a worker ---------------------------------------------------------------------------------
@@ -116,13 +141,23 @@ class _Worker:
 _worker: _Worker
 
 
-def _begin(work: Any, errors: Any, begun: Any) -> None:
+def _begin(work: bytes, told: Any, files: OwnFiles | None) -> None:
+    """Make a process a worker.
+
+    Args:
+        work: Pickled.
+        told: Gets nothing, that is ``""``, as soon as a process has begun, and what leaving the scope raises.
+        files: Where this is a fork: what was open in the process that it was forked from.
+    """
     global _worker
-    begun.set()
-    _worker = _Worker(work)
+    if files is not None:
+        give_up(files)
+    os.set_blocking(told.fileno(), False)
+    told.send("")
+    _worker = _Worker(pickle.loads(work))
     Thread(target=_end_with_the_parent, name="synapse-parent-watch", daemon=True).start()
     # At once when the pool is done with this process; those of `atexit` are called when all its threads have ended.
-    util.Finalize(None, _end, args=(errors,), exitpriority=100)
+    util.Finalize(None, _end, args=(told,), exitpriority=100)
 
 
 def _apply(chunk: Any) -> Any:
@@ -144,8 +179,9 @@ def _end_with_the_parent() -> None:
         os._exit(1)
 
 
-def _end(errors: Any) -> None:
+def _end(told: Any) -> None:
     try:
         _worker.stack.close()
     except BaseException as error:
-        errors.put(f"{type(error).__qualname__}: {error}"[:_LAST_WORDS])
+        with suppress(BlockingIOError):  # those of many others are there, and nobody reads before all have ended
+            told.send(f"{type(error).__qualname__}: {error}"[:_LAST_WORDS])
