@@ -1,6 +1,6 @@
 """A flow as a process of its own, which tests kill: ``python flow_process.py FOLDER EXECUTOR [SECONDS PER CHUNK]``.
 
-``forks`` are processes for a flow without hooks: its model does what hooks do in the others.
+``forks`` are processes for a flow without hooks: its model and its input do what hooks do in the others.
 """
 
 from __future__ import annotations
@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import ClassVar
+from typing import Annotated
 
 sys.path.insert(0, str(Path(__file__).parent))
 
 from flow_parts import Person, Upper
-from pydantic import field_validator
+from pydantic import StringConstraints
 
 from synapse_flow import (
     BaseHook,
@@ -41,25 +41,27 @@ class Slow(BaseHook):
         time.sleep(self.seconds)
 
 
-class SlowPerson(Person):
-    """A person whose validation does what the hooks do, for each 500th record what `Slow` does for a chunk."""
+class UpperPerson(Person):
+    """A person whose validation does what `Upper` does."""
 
-    journal: ClassVar[Path]
-    seconds: ClassVar[float]
+    name: Annotated[str, StringConstraints(min_length=1, to_upper=True)]
 
-    @field_validator("name", mode="before")
-    @classmethod
-    def upper(cls, name: str) -> str:
-        return name.upper()
 
-    @field_validator("id", mode="before")
-    @classmethod
-    def slow(cls, given: str) -> str:
-        if int(given) % 500 == 0:
-            with open(cls.journal, "a") as file:
-                file.write(f"{given} 500\n")
-            time.sleep(cls.seconds)
-        return given
+class SlowInput(CSVInputAdapter):
+    """Does what `Slow` does, for each block."""
+
+    def __init__(self, path: Path, journal: Path, seconds: float) -> None:
+        super().__init__(path)
+        self.journal, self.seconds = journal, seconds
+
+    def blocks(self, sizes, start):
+        position = start.position
+        for block in super().blocks(sizes, start):
+            with open(self.journal, "a") as file:
+                file.write(f"{position} {block.count}\n")
+            time.sleep(self.seconds / 2)  # of those at work on two chunks
+            position += block.count
+            yield block
 
 
 def executor(name: str):
@@ -75,18 +77,18 @@ def executor(name: str):
         "in-order": lambda: SyncFifoExecutor(Person),
         "threads": lambda: ThreadExecutor(Person, max_workers=2, chunksize=500),
         "processes": lambda: MultiProcessingExecutor(Person, max_workers=2, chunksize=500),
-        "forks": lambda: MultiProcessingExecutor(SlowPerson, max_workers=2),
+        "forks": lambda: MultiProcessingExecutor(UpperPerson, max_workers=2),
     }[name]()
 
 
 def main(folder: Path, name: str, seconds: float) -> None:
-    SlowPerson.journal, SlowPerson.seconds = folder / "journal", seconds
+    table, journal = folder / "in.csv", folder / "journal"
     pipe = Pipe(
-        CSVInputAdapter(folder / "in.csv"),
+        SlowInput(table, journal, seconds) if name == "forks" else CSVInputAdapter(table),
         executor(name),
         JSONOutputAdapter(folder / "good.jsonl.gz"),
         JSONOutputAdapter(folder / "bad.json"),
-        pre_validation_hooks=[] if name == "forks" else [Upper(), Slow(folder / "journal", seconds)],
+        pre_validation_hooks=[] if name == "forks" else [Upper(), Slow(journal, seconds)],
         checkpoint=folder / "checkpoint",
         max_hook_chunk_size=500,
         max_bytes_in_flight=SIZE_OF_500 * 5 if name == "forks" else None,

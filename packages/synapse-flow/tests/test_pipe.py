@@ -424,7 +424,7 @@ def test_a_value_of_a_model_that_packing_does_not_know_fails_its_record():
 
 
 def test_chunks_of_a_slow_model_become_smaller_and_those_of_others_stay():
-    sizes = SyncFifoExecutor(Person).sizes(small=False)
+    sizes = SyncFifoExecutor(Person).sizes(hooks=False)
     rows = sizes.rows
     sizes.learn(ChunkResult(0, 0, rows, seconds=0.5))
     assert sizes.rows == rows

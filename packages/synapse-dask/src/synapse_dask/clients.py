@@ -22,7 +22,6 @@ keep_own_pickling()  # what Dask's import has just changed, in this process and 
 
 _ANSWER_SECONDS = 5
 _CLOSING_SECONDS = 30
-_WITHOUT_PROFILE = {"distributed.worker.profile.enabled": False}  # it takes a fifth of a flow's time
 
 T = TypeVar("T")
 
@@ -140,7 +139,6 @@ def _started(processes: int) -> LocalCluster:
             threads_per_worker=1,
             dashboard_address="127.0.0.1:0",  # without one, it is the usual port, and talk where that is taken
             silence_logs=logging.ERROR,
-            config=_WITHOUT_PROFILE,
         )
     except Exception as error:
         raise BackendError(

@@ -119,9 +119,9 @@ class Run:
             bad=self.errors.collector(),
             hook_chunk=self.executor.hook_chunk(self.max_hook_chunk_size),
         )
-        waits = self.executor.may_wait(hooks=bool(work.hooks))
-        sizes = self.executor.sizes(small=waits or work.good.sees_entries, max_bytes_in_flight=self.max_bytes_in_flight)
-        engine = self.executor.engine(waits=waits)
+        hooks = bool(work.hooks)
+        sizes = self.executor.sizes(hooks=hooks or work.good.sees_entries, max_bytes_in_flight=self.max_bytes_in_flight)
+        engine = self.executor.engine(hooks=hooks)
         stream = engine.run(self.executor.sent(work), self._chunks(sizes), ordered=self.executor.ordered)
         with contextlib.closing(stream), self._naming_lost_records():
             for result in stream:

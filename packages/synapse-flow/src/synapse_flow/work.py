@@ -12,6 +12,7 @@ from synapse_core.safe_text import safe_str
 from synapse_flow.chunk_worker import ChunkWorker, FlowParts
 from synapse_flow.chunks import Chunk, ChunkResult
 from synapse_flow.hooks.steps import hook_name
+from synapse_flow.validation.compiled import is_compiled
 
 __all__ = ["AsyncChunkWork", "ChunkWork", "SentWork", "sent"]
 
@@ -54,6 +55,9 @@ class SentWork:
 
     It is unpacked once in each thread that calls it.
 
+    Attributes:
+        may_fork: Whether it calls nobody's code but that of this package and compiled one.
+
     Raises:
         ValidationError: A part of it cannot be sent, which the message names.
     """
@@ -61,6 +65,9 @@ class SentWork:
     def __init__(self, work: ChunkWork) -> None:
         import cloudpickle  # which a worker, who only gets it, does not need
 
+        parts = (work.decoder, work.good, work.bad)
+        own = all(type(part).__module__.partition(".")[0] == __package__ for part in parts)
+        self.may_fork = own and not work.hooks and is_compiled(work.model)
         self._made = local()
         try:
             self._sent: bytes = cloudpickle.dumps(work)

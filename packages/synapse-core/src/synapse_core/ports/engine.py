@@ -19,6 +19,9 @@ class RecordEngine(Protocol):
     first chunk, calls what that gives with its chunks, and leaves it when the run has ended. What leaving raises
     is raised after all results.
 
+    Work may say of itself ``may_fork = True``: that it calls no code to which it could matter whether a worker is a
+    fork of the calling process or a new one. An engine whose workers are new ones anyhow need not ask.
+
     An engine knows nothing of records, schemas or hooks. At most a bounded number of chunks has
     been taken from the source and not yet given back, so an endless source is fine. Called from
     one thread. ``close()`` of the returned generator cancels what has not started, frees what the

@@ -8,7 +8,6 @@ from typing import Any, ClassVar
 from synapse_flow.executors.base import LARGE_BLOCK, BaseExecutor
 from synapse_flow.executors.computing import computing_engine
 from synapse_flow.hooks.driving import has_coroutines
-from synapse_flow.validation.python_code import calls_python
 from synapse_flow.work import AsyncChunkWork, ChunkWork
 
 __all__ = ["AsyncIOExecutor"]
@@ -20,8 +19,8 @@ class AsyncIOExecutor(BaseExecutor):
     Args:
         schema_model: What records are validated with: a pydantic model, or None for nothing.
         concurrency: Coroutines at once. Where a hook waits, a task has one entry.
-        max_workers: Threads for flows without coroutines. Default: `concurrency`. Where neither hooks nor validators in
-            Python are called, nothing waits, and the calling thread does it all.
+        max_workers: Threads for flows without coroutines. Default: `concurrency`. Where no hook is called, the
+            calling thread does it all, without a loop.
         use_batch_validation: Of no effect: records are always validated many at a time, with the same outcome.
         loop: A loop to use, which runs in another thread, or does not run. Default: one of the run's own.
         chunksize: Entries in a task, at most. Default: as many as take between 5 and 100 ms.
@@ -59,13 +58,9 @@ class AsyncIOExecutor(BaseExecutor):
             "loop": self.loop,
         }
 
-    def engine_without_waiting(self) -> tuple[str, dict[str, Any]]:
+    def engine_without_hooks(self) -> tuple[str, dict[str, Any]]:
         """Return name and arguments of the engine for work that only computes."""
         return computing_engine(self.max_workers)
-
-    def may_wait(self, *, hooks: bool) -> bool:
-        """Return whether there are hooks, or validators in Python."""
-        return hooks or calls_python(self.schema_model)
 
     def in_flight(self) -> int:
         """Return how many chunks are taken from the input and not yet written, at most."""

@@ -73,28 +73,20 @@ class BaseExecutor:
         """Return the arguments of the engine."""
         return {}
 
-    def engine_without_waiting(self) -> tuple[str, dict[str, Any]]:
+    def engine_without_hooks(self) -> tuple[str, dict[str, Any]]:
         """Return name and arguments of the engine for work that only computes."""
         return self.engine_name, self.engine_options()
 
-    def may_wait(self, *, hooks: bool) -> bool:
-        """Return whether the work may wait for something, in a way that matters to this executor.
-
-        Args:
-            hooks: Whether there are any.
-        """
-        return hooks
-
-    def engine(self, *, waits: bool = True) -> RecordEngine:
+    def engine(self, *, hooks: bool = True) -> RecordEngine:
         """Return a new engine.
 
         Args:
-            waits: Whether the work may wait for something.
+            hooks: Whether there are any.
 
         Raises:
             BackendMissingError: Its package is not installed.
         """
-        name, options = (self.engine_name, self.engine_options()) if waits else self.engine_without_waiting()
+        name, options = (self.engine_name, self.engine_options()) if hooks else self.engine_without_hooks()
         registry = Registry()
         try:
             found = registry.find_engine(name)
@@ -110,17 +102,17 @@ class BaseExecutor:
         """Return how many chunks are taken from the input and not yet written, at most."""
         return 1
 
-    def sizes(self, *, small: bool, max_bytes_in_flight: int | None = None) -> ChunkSizes:
+    def sizes(self, *, hooks: bool, max_bytes_in_flight: int | None = None) -> ChunkSizes:
         """Return how large chunks are.
 
         Args:
-            small: Whether they begin with few records: where entries are seen, or the work may wait.
+            hooks: Whether somebody sees entries.
             max_bytes_in_flight: Bytes of input that are read and not yet written, at most.
         """
         rows, most_bytes = self.block
         if max_bytes_in_flight is not None:
             most_bytes = max(1, min(most_bytes, max_bytes_in_flight // (self.in_flight() + 1)))
-        if not small:
+        if not hooks:
             return ChunkSizes(rows, most=rows, most_bytes=most_bytes, longest=_LONGEST_WITHOUT_HOOKS)
         if self.chunksize is not None and self.chunksize > 1:
             return ChunkSizes(self.chunksize, most=self.chunksize, fixed=True, most_bytes=most_bytes)

@@ -13,9 +13,9 @@ __all__ = ["MultiProcessingExecutor", "MultiprocessingExecutor"]
 class MultiProcessingExecutor(BaseExecutor):
     """Works on processes of this machine: for validation and hooks that compute.
 
-    Processes are spawned, so a script needs ``if __name__ == "__main__":`` around what it runs. Without hooks they are
-    forks, which begin at once, where nothing can be wrong with that: on Linux, in a process of one thread, unless
-    ``multiprocessing.set_start_method`` was given another way.
+    Processes are spawned, so a script needs ``if __name__ == "__main__":`` around what it runs. Those of
+    `Pipe.run` are forks, which begin at once, where there are no hooks and the model calls no Python code: on Linux, in
+    a process of one thread, unless another way is set by ``multiprocessing.set_start_method``.
 
     Args:
         schema_model: What records are validated with: a pydantic model, or None for nothing.

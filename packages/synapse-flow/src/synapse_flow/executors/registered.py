@@ -50,11 +50,11 @@ class EngineExecutor(BaseExecutor):
         """Return the arguments of the engine."""
         return dict(self.options)
 
-    def engine(self, *, waits: bool = True) -> RecordEngine:
+    def engine(self, *, hooks: bool = True) -> RecordEngine:
         """Return a new engine.
 
         Args:
-            waits: Whether the work may wait for something, which is all the same here.
+            hooks: Whether there are any, which is all the same here.
 
         Raises:
             UnknownBackendError: There is none of that name; lists the known.

@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 
 from synapse_flow.executors.base import LARGE_BLOCK, BaseExecutor
 from synapse_flow.executors.computing import computing_engine
-from synapse_flow.validation.python_code import calls_python
 
 __all__ = ["ThreadExecutor"]
 
@@ -17,8 +16,8 @@ class ThreadExecutor(BaseExecutor):
 
     Args:
         schema_model: What records are validated with: a pydantic model, or None for nothing.
-        max_workers: Threads, at most. Default: five times the CPUs. Where neither hooks nor validators in Python are
-            called, nothing waits, and the calling thread does it all.
+        max_workers: Threads, at most. Default: five times the CPUs. Where no hook is called, the calling thread does
+            it all: validators are taken to compute, and threads that compute only take turns.
         chunksize: Entries in one call of a hook, at most.
         max_inflight: Chunks that are read and not yet written, at most. Default: twice the threads.
         use_batch_validation: Of no effect: records are always validated many at a time, with the same outcome.
@@ -46,13 +45,9 @@ class ThreadExecutor(BaseExecutor):
         """Return the arguments of the engine."""
         return {"max_workers": self.max_workers, "max_inflight": self.max_inflight}
 
-    def engine_without_waiting(self) -> tuple[str, dict[str, Any]]:
+    def engine_without_hooks(self) -> tuple[str, dict[str, Any]]:
         """Return name and arguments of the engine for work that only computes."""
         return computing_engine(self.max_workers)
-
-    def may_wait(self, *, hooks: bool) -> bool:
-        """Return whether there are hooks, or validators in Python."""
-        return hooks or calls_python(self.schema_model)
 
     def in_flight(self) -> int:
         """Return how many chunks are taken from the input and not yet written, at most."""

@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic_core import core_schema
 
-__all__ = ["dict_schema"]
+__all__ = ["SCALARS", "dict_schema", "has_own_methods"]
 
-_SCALARS = {
+SCALARS = {
     "any", "none", "bool", "int", "float", "decimal", "str", "bytes", "date", "time", "datetime", "timedelta",
     "literal", "enum", "uuid", "url", "multi-host-url", "complex",
 }  # fmt: skip
@@ -21,7 +21,7 @@ _CONTAINERS = {
 _FUNCTIONS = {"function-before", "function-after", "function-wrap", "function-plain"}
 _INNER = ("schema", "items_schema", "keys_schema", "values_schema", "lax_schema", "strict_schema", "json_schema",
           "python_schema")  # fmt: skip
-_OWN_DUMPING = ("model_dump", "__iter__", "__getattribute__", "__setattr__", "__init__", "__new__")
+_OWN_METHODS = ("model_dump", "__iter__", "__getattribute__", "__setattr__", "__init__", "__new__")
 _FIELD_KEYS = ("validation_alias", "serialization_alias")
 
 
@@ -35,7 +35,7 @@ def dict_schema(model: type[BaseModel]) -> core_schema.CoreSchema | None:
     schema: Any = model.__pydantic_core_schema__
     if schema.get("type") != "model" or any(schema.get(key) for key in ("custom_init", "root_model", "serialization")):
         return None
-    if schema.get("post_init") or any(getattr(model, name) is not getattr(BaseModel, name) for name in _OWN_DUMPING):
+    if schema.get("post_init") or has_own_methods(model):
         return None
     fields: Any = schema["schema"]
     config: dict[str, Any] = dict(schema.get("config") or {})
@@ -59,10 +59,15 @@ def dict_schema(model: type[BaseModel]) -> core_schema.CoreSchema | None:
     )
 
 
+def has_own_methods(model: type[BaseModel]) -> bool:
+    """Return whether a model is made or dumped by methods of its own."""
+    return any(getattr(model, name) is not getattr(BaseModel, name) for name in _OWN_METHODS)
+
+
 def _alone(schema: Mapping[str, Any]) -> bool:
     """Return whether a schema sees nothing but the value that it is for."""
     kind = schema.get("type")
-    if kind not in _SCALARS and kind not in _CONTAINERS and kind not in _FUNCTIONS:
+    if kind not in SCALARS and kind not in _CONTAINERS and kind not in _FUNCTIONS:
         return False
     if kind in _FUNCTIONS and schema["function"]["type"] != "no-info":
         return False

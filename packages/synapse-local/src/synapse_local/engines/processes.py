@@ -5,33 +5,35 @@ from __future__ import annotations
 import multiprocessing
 import os
 import pickle
+import select
+import sys
 from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, suppress
+from functools import partial
 from multiprocessing import connection, util
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
 from synapse_core.engines import in_window, positive, sendable, usable_cpus, worker_scope
 from synapse_core.errors import ExecutionError, WorkerLostError
-from synapse_local.engines.forking import OwnFiles, can_fork, give_up, own_files
+from synapse_local.engines.forking import Parent, can_fork, end_with, forking, give_up
 
 __all__ = ["ProcessEngine"]
 
 ChunkT = TypeVar("ChunkT")
 ResultT = TypeVar("ResultT")
 
-_LAST_WORDS = 900  # characters, so that a pipe takes them in one piece
+_LAST_WORDS = getattr(select, "PIPE_BUF", 512) - 16  # bytes, which a pipe takes in one piece, with their length
 
 
 class ProcessEngine:
     """Works on several chunks at once, each in a process of its own: for work that computes.
 
-    Processes are spawned, so a script that uses this engine needs ``if __name__ == "__main__":``. Those for work
-    without a scope are forks, which begin at once, where nothing can be wrong with that: on Linux, in a process of
-    one thread, unless ``multiprocessing.set_start_method`` was given another way. Where a process is killed, the chunks
-    that it had are worked on again.
+    Processes are spawned, so a script that uses this engine needs ``if __name__ == "__main__":``. For work that says
+    ``may_fork = True`` they are forks, which begin at once, on Linux in a process of one thread, unless another way is
+    set by ``multiprocessing.set_start_method``. Where a process is killed, the chunks that it had are worked on again.
 
     Args:
         max_workers: Processes. Default: the CPUs that this process may use.
@@ -70,7 +72,7 @@ class _Processes(Generic[ChunkT, ResultT]):
 
     def submit(self, chunk: ChunkT) -> Future[ResultT]:
         if self._pool is None:
-            self._pool = _Pool(self._work, self._most)
+            return self._submit_first(chunk)
         try:
             return self._pool.executor.submit(_apply, chunk)
         except BrokenProcessPool as error:
@@ -80,8 +82,7 @@ class _Processes(Generic[ChunkT, ResultT]):
                     'has to start it below `if __name__ == "__main__":`, since each process imports the script'
                 ) from error
             self._pool.executor.shutdown()
-            self._pool = _Pool(self._work, self._most)
-            return self._pool.executor.submit(_apply, chunk)
+            return self._submit_first(chunk)
 
     def end(self) -> None:
         if self._pool is not None:
@@ -91,22 +92,42 @@ class _Processes(Generic[ChunkT, ResultT]):
         if self._pool is not None and (error := self._pool.last_words()):
             raise ExecutionError(error)
 
+    def _submit_first(self, chunk: ChunkT) -> Future[ResultT]:
+        """Submit what processes are made for; all forks are made now, other processes as there are chunks."""
+        forks = getattr(self._work, "may_fork", False) and can_fork()
+        with suppress(OSError):  # too many for what the system allows, where fewer spawned ones may do
+            if forks:
+                return self._submit_to_forks(chunk)
+        self._pool = _Pool(self._work, self._most)
+        return self._pool.executor.submit(_apply, chunk)
+
+    def _submit_to_forks(self, chunk: ChunkT) -> Future[ResultT]:
+        with forking() as parent:
+            pool = _Pool(self._work, self._most, parent)
+            future = pool.executor.submit(_apply, chunk)
+            self._pool = pool
+        return future
+
 
 class _Pool:
     """Processes that live and die together.
+
+    Args:
+        work: What is applied to chunks.
+        most: Processes, at most.
+        parent: Where they are forks: of which process.
 
     Attributes:
         executor: What has them.
     """
 
-    def __init__(self, work: Any, most: int) -> None:
-        sent = pickle.dumps(work)  # also where forks need not be sent anything: what works must not depend on that
-        forks = not hasattr(work, "in_worker") and can_fork()
-        files = own_files() if forks else None
-        context: Any = multiprocessing.get_context("fork" if forks else "spawn")
+    def __init__(self, work: Any, most: int, parent: Parent | None = None) -> None:
+        context: Any = multiprocessing.get_context("spawn" if parent is None else "fork")
         self._words, self._told = context.Pipe(duplex=False)
+        # Pickled for forks, too: what works must not depend on whether it was sent.
+        given = work if parent is None else pickle.dumps(work)
         self.executor = ProcessPoolExecutor(
-            most, mp_context=context, initializer=_begin, initargs=(sent, self._told, files)
+            most, mp_context=context, initializer=_begin, initargs=(given, self._told, parent)
         )
 
     def has_begun(self) -> bool:
@@ -114,10 +135,12 @@ class _Pool:
         return bool(self._words.poll())
 
     def last_words(self) -> str:
-        """Return what leaving a scope raised in the first process in which it raised anything."""
-        while self._words.poll():
-            if words := self._words.recv():
-                return str(words)
+        """Return what leaving a scope raised in the first process in which it raised anything; all have ended."""
+        self._told.close()
+        with suppress(EOFError):
+            while True:
+                if words := self._words.recv_bytes():
+                    return str(words, "utf-8", "replace")
         return ""
 
 
@@ -141,21 +164,24 @@ class _Worker:
 _worker: _Worker
 
 
-def _begin(work: bytes, told: Any, files: OwnFiles | None) -> None:
+def _begin(work: Any, told: Any, parent: Parent | None) -> None:
     """Make a process a worker.
 
     Args:
-        work: Pickled.
-        told: Gets nothing, that is ``""``, as soon as a process has begun, and what leaving the scope raises.
-        files: Where this is a fork: what was open in the process that it was forked from.
+        work: Pickled in a fork.
+        told: Gets nothing, that is ``b""``, as soon as a process has begun, and what leaving the scope raises.
+        parent: Where this is a fork: of which process.
     """
     global _worker
-    if files is not None:
-        give_up(files)
-    os.set_blocking(told.fileno(), False)
-    told.send("")
-    _worker = _Worker(pickle.loads(work))
-    Thread(target=_end_with_the_parent, name="synapse-parent-watch", daemon=True).start()
+    if parent is not None:
+        give_up(parent)
+    if sys.platform != "win32":
+        os.set_blocking(told.fileno(), False)
+    with suppress(BlockingIOError):
+        told.send_bytes(b"")
+    _worker = _Worker(work if parent is None else pickle.loads(work))
+    watch = _end_with_the_parent if parent is None else partial(end_with, parent)
+    Thread(target=watch, name="synapse-parent-watch", daemon=True).start()
     # At once when the pool is done with this process; those of `atexit` are called when all its threads have ended.
     util.Finalize(None, _end, args=(told,), exitpriority=100)
 
@@ -183,5 +209,6 @@ def _end(told: Any) -> None:
     try:
         _worker.stack.close()
     except BaseException as error:
+        words = f"{type(error).__qualname__}: {error}".encode("utf-8", "backslashreplace")
         with suppress(BlockingIOError):  # those of many others are there, and nobody reads before all have ended
-            told.send(f"{type(error).__qualname__}: {error}"[:_LAST_WORDS])
+            told.send_bytes(words[:_LAST_WORDS])
