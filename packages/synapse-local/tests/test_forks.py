@@ -198,3 +198,23 @@ class Unpicklable:
 def test_what_cannot_be_pickled_cannot_be_forked_either() -> None:
     with pytest.raises(TypeError, match="it cannot be pickled"):
         list(ProcessEngine(1).run(Unpicklable(), [1]))
+
+
+OUTLIVED = """
+def chunks():
+    yield 1  # for which the processes are made
+    other = multiprocessing.get_context("fork").Process(target=time.sleep, args=(600,))
+    other.start()
+    yield other.pid
+
+
+if __name__ == "__main__":
+    found = list(ProcessEngine(2).run(Work(abs), chunks()))
+    print(found[0], [child.pid for child in multiprocessing.active_children()] == found[1:])
+    os.kill(found[1], signal.SIGKILL)
+"""
+
+
+def test_a_child_of_the_users_that_stays_keeps_no_run_from_its_end(script, tmp_path) -> None:
+    done = subprocess.run([*script(OUTLIVED)], cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.stdout == "1 True\n"  # Python warns of such a fork, since the engine has threads

@@ -136,11 +136,9 @@ class _Pool:
 
     def last_words(self) -> str:
         """Return what leaving a scope raised in the first process in which it raised anything; all have ended."""
-        self._told.close()
-        with suppress(EOFError):
-            while True:
-                if words := self._words.recv_bytes():
-                    return str(words, "utf-8", "replace")
+        while self._words.poll():
+            if words := self._words.recv_bytes():
+                return str(words, "utf-8", "replace")
         return ""
 
 
