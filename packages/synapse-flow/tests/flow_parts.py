@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import threading
 from datetime import date
 from decimal import Decimal
@@ -21,6 +22,15 @@ class Person(BaseModel):
     age: int = Field(ge=0, le=150)
     balance: Decimal = Decimal(0)
     born: date | None = None
+
+
+RANDOM = random.Random()
+
+
+class Drawn(BaseModel):
+    """A number that is drawn by whoever validates a record without one."""
+
+    number: int = Field(default_factory=lambda: RANDOM.getrandbits(64))
 
 
 def people(count: int, *, bad_every: int = 7) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """What is different where no hook is called: no threads, and processes may be forks where no other code is called."""
 
-import random
 import sys
 import threading
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import pytest
-from flow_parts import Person
+from flow_parts import Drawn, Person
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -216,13 +215,6 @@ def test_work_may_be_forked_where_all_its_code_is_known() -> None:
     assert work(Flat, RowDecoder()).may_fork
     assert not work(Validated, RowDecoder()).may_fork
     assert not work(Flat, OwnDecoder()).may_fork
-
-
-RANDOM = random.Random()
-
-
-class Drawn(BaseModel):
-    number: int = Field(default_factory=lambda: RANDOM.getrandbits(64))
 
 
 def test_processes_draw_numbers_of_their_own() -> None:

@@ -72,7 +72,10 @@ def _closing(opened: T) -> Iterator[T]:
     finally:
         if not sys.is_finalizing():  # else its thread has ended, and Dask has closed what has to be
             closable: Any = opened
-            closable.close()
+            # At its very end a cluster looks for what became of workers that it may never have heard of: those that
+            # were killed while they started.
+            with contextlib.suppress(KeyError):
+                closable.close()
 
 
 def shown(address: str) -> str:
