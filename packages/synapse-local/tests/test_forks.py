@@ -177,6 +177,8 @@ def test_forks_end_with_their_parent_also_where_one_of_them_cannot(script, tmp_p
         parent.kill()
         pids = [int(path.name.removeprefix("pid-")) for path in tmp_path.glob("pid-*")]
         until(lambda: sum(Path(f"/proc/{pid}").exists() for pid in pids) == 1)
+        (left,) = (pid for pid in pids if Path(f"/proc/{pid}").exists())
+        assert "\nState:\tT" in Path(f"/proc/{left}/status").read_text()
     finally:
         parent.kill()
         parent.wait()

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any, ClassVar
 
 from synapse_flow.executors.base import LARGE_BLOCK, BaseExecutor
-from synapse_flow.executors.computing import computing_engine
+from synapse_flow.executors.computing_engine import computing_engine
 from synapse_flow.hooks.driving import has_coroutines
 from synapse_flow.work import AsyncChunkWork, ChunkWork
 

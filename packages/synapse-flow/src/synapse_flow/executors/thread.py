@@ -6,7 +6,7 @@ import os
 from typing import Any, ClassVar
 
 from synapse_flow.executors.base import LARGE_BLOCK, BaseExecutor
-from synapse_flow.executors.computing import computing_engine
+from synapse_flow.executors.computing_engine import computing_engine
 
 __all__ = ["ThreadExecutor"]
 

@@ -94,9 +94,8 @@ class _Processes(Generic[ChunkT, ResultT]):
 
     def _submit_first(self, chunk: ChunkT) -> Future[ResultT]:
         """Submit what processes are made for; all forks are made now, other processes as there are chunks."""
-        forks = getattr(self._work, "may_fork", False) and can_fork()
-        with suppress(OSError):  # too many for what the system allows, where fewer spawned ones may do
-            if forks:
+        if getattr(self._work, "may_fork", False) and can_fork():
+            with suppress(OSError):  # too many for what the system allows, where fewer spawned ones may do
                 return self._submit_to_forks(chunk)
         self._pool = _Pool(self._work, self._most)
         return self._pool.executor.submit(_apply, chunk)
