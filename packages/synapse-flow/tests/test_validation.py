@@ -2,12 +2,15 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+from dataclasses import replace
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import cloudpickle
 import pytest
 from hypothesis import given, settings, strategies as st
 from pydantic import (
@@ -34,8 +37,14 @@ from typing_extensions import TypedDict
 
 from synapse_flow.row_table import RowTable
 from synapse_flow.validation.by_position import positional_validator
+from synapse_flow.validation.compiled import is_compiled
 from synapse_flow.validation.dict_schema import dict_schema
-from synapse_flow.validation.rows import NoValidator, RowValidator
+from synapse_flow.validation.dicts import DictValidator
+from synapse_flow.validation.instances import InstanceValidator
+from synapse_flow.validation.sending import to_be_sent
+from synapse_flow.validation.sent_model import SentModel
+from synapse_flow.validation.unvalidated import NoValidator
+from synapse_flow.validation.validators import RowValidator, validator_of
 
 
 class Color(Enum):
@@ -130,14 +139,19 @@ def the_plain_way(model: Any, rows: list[Any]) -> tuple[list[Any], list[Any], di
     return dicts, lines, problems
 
 
+def _elsewhere(model: Any) -> RowValidator:
+    """Return the validator that another process has."""
+    return validator_of(pickle.loads(cloudpickle.dumps(to_be_sent(model) if is_compiled(model) else model)))
+
+
 @settings(max_examples=int(os.environ.get("SYNAPSE_EXAMPLES", "150")), deadline=None)
-@given(models(), ROWS | tables(), st.booleans())
-def test_validating_many_to_dicts_is_validating_each_to_an_instance(model, rows, instances):
+@given(models(), ROWS | tables(), st.sampled_from([validator_of, InstanceValidator, _elsewhere]))
+def test_validating_many_to_dicts_is_validating_each_to_an_instance(model, rows, way):
     try:
         dicts, lines, problems = the_plain_way(model, rows)
     except (UnicodeEncodeError, ValueError):  # half a character or bytes, that have no JSON form
         return
-    validator = RowValidator(model, instances=instances)
+    validator = way(model)
     values, found = validator.validate(rows)
     told = {index: [(each["loc"], each["msg"], each["type"]) for each in errors] for index, errors in found.items()}
     assert told == problems
@@ -145,14 +159,14 @@ def test_validating_many_to_dicts_is_validating_each_to_an_instance(model, rows,
     assert validator.to_json_lines(values).splitlines() == lines
 
 
-def _validated(model: type[BaseModel], rows: list[Any]) -> RowValidator:
+def _validated(model: type[BaseModel], rows: list[Any]) -> type[RowValidator]:
     dicts, lines, problems = the_plain_way(model, rows)
-    validator = RowValidator(model)
+    validator = validator_of(model)
     values, found = validator.validate(rows)
     assert found.keys() == problems.keys()
     assert [validator.to_dict(value) for value in values] == dicts
     assert validator.to_json_lines(values).splitlines() == lines
-    return validator
+    return type(validator)
 
 
 def test_plain_models_need_no_instances():
@@ -168,7 +182,7 @@ def test_plain_models_need_no_instances():
                 raise ValueError("odd")
             return value
 
-    assert _validated(Plain, [{"A": "2"}, {"A": 3}, {}, {"A": 4, "b": "1.0"}]).as_dicts
+    assert _validated(Plain, [{"A": "2"}, {"A": 3}, {}, {"A": 4, "b": "1.0"}]) is DictValidator
 
 
 class Measured(BaseModel):
@@ -187,8 +201,8 @@ class Measured(BaseModel):
 
 
 def _of_table(names: list[str], *rows: list[Any]) -> tuple[list[Any], list[int]]:
-    values, problems = RowValidator(Measured).validate(RowTable(tuple(names), rows))
-    as_dicts = RowValidator(Measured).validate([dict(zip(names, row, strict=True)) for row in rows])
+    values, problems = validator_of(Measured).validate(RowTable(tuple(names), rows))
+    as_dicts = validator_of(Measured).validate([dict(zip(names, row, strict=True)) for row in rows])
     assert (values, problems) == as_dicts
     assert [list(value) for value in values] == [[name for name in "abc" if name in value] for value in values]
     return values, list(problems)
@@ -196,7 +210,9 @@ def _of_table(names: list[str], *rows: list[Any]) -> tuple[list[Any], list[int]]
 
 def test_rows_are_validated_by_their_positions():
     names = ["c", "more", "B", "a"]
-    assert RowValidator(Measured)._validator_of(tuple(names)) is not None
+    schema = dict_schema(Measured)
+    assert schema is not None
+    assert positional_validator(schema, tuple(names)) is not None
     values, failed = _of_table(names, ["x", 0, "1.50", "1"], ["y", 0, "x", "2"], [None, 0, 2, 3])
     assert values == [{"a": 1, "b": Decimal("1.50"), "c": "x"}, {"a": 3, "b": Decimal(2), "c": None}]
     assert failed == [1]
@@ -229,6 +245,18 @@ def test_only_rows_whose_fields_have_a_column_each_are_validated_by_position():
     assert not is_positional(Twice, "a", "b")
     assert is_positional(Nameless, "", "a")
     assert not is_positional(Nameless, "a")
+
+
+def test_a_worker_with_another_pydantic_core_gets_along_with_the_model_itself():
+    class Plain(BaseModel):
+        a: int
+
+    model = to_be_sent(Plain)
+    assert isinstance(model, SentModel)
+    other = replace(model, schema={"type": "unknown there"}, version="1.0.0")
+    values, problems = validator_of(pickle.loads(cloudpickle.dumps(other))).validate([{"a": "1"}, {"a": "x"}])
+    assert values == [{"a": 1}]
+    assert list(problems) == [1]
 
 
 def test_rows_whose_code_is_unusual_are_validated_all_the_same():
@@ -352,7 +380,7 @@ def test_models_with_code_that_sees_an_instance_get_one(model):
     ]
     if model is OwnInit:
         rows = [{"a": 1}, {"a": 2}]
-    assert not _validated(model, rows).as_dicts
+    assert _validated(model, rows) is InstanceValidator
 
 
 def test_an_exception_in_code_of_the_model_fails_its_record():
@@ -364,7 +392,7 @@ def test_an_exception_in_code_of_the_model_fails_its_record():
         def divide(cls, value: int) -> float:
             return 1 / value
 
-    values, problems = RowValidator(Breaks).validate([{"a": 1}, {"a": 0}, {"a": "x"}])
+    values, problems = validator_of(Breaks).validate([{"a": 1}, {"a": 0}, {"a": "x"}])
     assert values[0] == {"a": 1.0}
     assert problems[1] == [{"loc": [], "msg": "division by zero", "type": "ZeroDivisionError"}]
     assert problems[2][0]["type"] == "int_parsing"
@@ -375,7 +403,7 @@ def test_other_types_than_models_do_too():
         x: int
 
     for kind in (Point, RootModel[dict[str, int]], dict[str, int]):
-        validator = RowValidator(kind)
+        validator = validator_of(kind)
         values, problems = validator.validate([{"x": "1"}, {"x": "y"}])
         assert validator.to_dict(values[0]) == {"x": 1}
         assert list(problems) == [1]
@@ -389,7 +417,7 @@ def test_text_that_looks_like_the_end_of_a_record_ends_none():
 
     rows = [{"a": text} for text in ('},{"a":', '"},{"a":"', "\n", "\u2028", "},{", '\\"},{\\"a\\":')]
     rows += [{"a": "x", "b": [{"a": 1}, {"a": 2}]}]
-    validator = RowValidator(Texts)
+    validator = validator_of(Texts)
     lines = validator.to_json_lines(validator.validate(rows)[0]).split(b"\n")
     assert [json.loads(line) for line in lines[:-1]] == [{"b": [], **row} for row in rows]
 
@@ -399,6 +427,11 @@ LISTS = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", 'é"']), inner, max_size=3),
     max_leaves=8,
 )
+
+
+def _elsewhere(model: Any) -> RowValidator:
+    """Return the validator that another process has."""
+    return validator_of(pickle.loads(cloudpickle.dumps(to_be_sent(model) if is_compiled(model) else model)))
 
 
 @settings(max_examples=int(os.environ.get("SYNAPSE_EXAMPLES", "300")), deadline=None)
@@ -416,9 +449,9 @@ def test_each_record_is_a_line_whatever_is_in_it(rows):
         a: Any = None
         b: Any = None
 
-    for validator in (NoValidator(), RowValidator(Plain)):  # rows as hooks may leave them
+    for validator in (NoValidator(), validator_of(Plain)):  # rows as hooks may leave them
         assert [json.loads(line) for line in validator.to_json_lines(rows).split(b"\n")[:-1]] == rows
-    optional = RowValidator(Optional)
+    optional = validator_of(Optional)
     lines = optional.to_json_lines(optional.validate(rows)[0]).split(b"\n")
     assert [json.loads(line) for line in lines[:-1]] == [Optional(**row).model_dump() for row in rows]
 
@@ -438,13 +471,13 @@ def test_a_default_that_is_not_there_is_told_as_pydantic_tells_it():
         def default(cls, value: int) -> int:
             raise PydanticUseDefault
 
-    _, problems = RowValidator(Uses).validate([{"a": 1}])
+    _, problems = validator_of(Uses).validate([{"a": 1}])
     assert problems == {0: [{"loc": ["a"], "msg": "Field required", "type": "missing"}]}
 
 
 def test_what_hooks_change_is_written():
     for model in (Nested, AfterAll):
-        validator = RowValidator(model)
+        validator = validator_of(model)
         (value,), _ = validator.validate([{"x": 1, "when": 0, "a": 1, "b": 2}])
         row = {**validator.to_dict(value), "more": date(2024, 1, 2)}
         name = next(iter(row))
@@ -457,12 +490,12 @@ def test_what_hooks_change_is_written():
 
 @pytest.mark.parametrize("model", [Nested, AfterAll])
 def test_what_hooks_change_stays_as_it_is_where_rows_are_wanted(model):
-    validator = RowValidator(model)
+    validator = validator_of(model)
     (value,), _ = validator.validate([{"x": 1, "when": 0, "a": 1, "b": 2}])
     row = {**validator.to_dict(value), "day": date(2024, 1, 2), "price": Decimal("1.50")}
     assert validator.to_dict(validator.from_dict(row, value)) == row
 
 
 def test_typed_dicts_are_written_by_their_own_serializer():
-    validator = RowValidator(TypedDict("Priced", {"price": Annotated[Decimal, PlainSerializer(float)]}))
+    validator = validator_of(TypedDict("Priced", {"price": Annotated[Decimal, PlainSerializer(float)]}))
     assert validator.to_json_lines(validator.validate([{"price": "1.5"}])[0]) == b'{"price":1.5}\n'

@@ -1,5 +1,7 @@
 """What is different where no hook is called: no threads, and processes may be forks where no other code is called."""
 
+import pickle
+import subprocess
 import sys
 import threading
 from dataclasses import dataclass
@@ -201,6 +203,24 @@ def test_models_without_code_of_their_own_are_known(model: Any) -> None:
 @pytest.mark.parametrize("model", CALLING)
 def test_others_are_taken_to_call_code(model: Any) -> None:
     assert not is_compiled(model)
+
+
+_IN_A_WORKER = """
+import pickle, sys
+from synapse_flow.chunks import Chunk
+work = pickle.load(sys.stdin.buffer)
+result = work(Chunk(0, 0, 2, [{"id": "00000000-0000-0000-0000-000000000001"}, {"id": "a"}]))
+assert (result.written, result.failed) == (1, 1), result
+print(sorted({name.partition(".")[0] for name in sys.modules} & {"pydantic", "pydantic_core", "cloudpickle", "asyncio"}))
+"""
+
+
+def test_a_worker_needs_little_of_pydantic_for_a_model_without_code_of_its_own() -> None:
+    work = sent(ChunkWork(RowDecoder(), Flat, [], [], RowCollector(), RowCollector()))
+    run = subprocess.run(
+        [sys.executable, "-c", _IN_A_WORKER], input=pickle.dumps(work), capture_output=True, check=True
+    )
+    assert run.stdout.split() == [b"['pydantic_core']"]
 
 
 class OwnDecoder:

@@ -19,7 +19,7 @@ from synapse_flow.hooks.driving import HookDriver, drive, drive_async
 from synapse_flow.hooks.steps import Call, Passed, copied, fail, pass_through
 from synapse_flow.json_lines import json_value
 from synapse_flow.packing import Packing, UnpackableValueError
-from synapse_flow.validation.rows import NoValidator, RowValidator
+from synapse_flow.validation.validators import validator_of
 
 __all__ = ["ChunkWorker", "FlowParts", "process_chunk"]
 
@@ -80,7 +80,7 @@ class ChunkWorker:
     def __init__(self, work: FlowParts) -> None:
         self.work = work
         self.driver = HookDriver(work.hooks)
-        self.validator = NoValidator() if work.model is None else RowValidator(work.model)
+        self.validator = validator_of(work.model)
 
     def process(self, chunk: Chunk) -> ChunkResult:
         """Work on one chunk."""

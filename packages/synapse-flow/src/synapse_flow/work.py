@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from threading import local
 
 from synapse_core.errors import ExecutionError, ValidationError
@@ -12,7 +13,6 @@ from synapse_core.safe_text import safe_str
 from synapse_flow.chunk_worker import ChunkWorker, FlowParts
 from synapse_flow.chunks import Chunk, ChunkResult
 from synapse_flow.hooks.steps import hook_name
-from synapse_flow.validation.compiled import is_compiled
 
 __all__ = ["AsyncChunkWork", "ChunkWork", "SentWork", "sent"]
 
@@ -63,14 +63,20 @@ class SentWork:
     """
 
     def __init__(self, work: ChunkWork) -> None:
-        import cloudpickle  # which a worker, who only gets it, does not need
+        # Which a worker, who only gets it, does not need.
+        import cloudpickle
+
+        from synapse_flow.validation.compiled import is_compiled
+        from synapse_flow.validation.sending import to_be_sent
 
         parts = (work.decoder, work.good, work.bad)
         own = all(type(part).__module__.partition(".")[0] == __package__ for part in parts)
-        self.may_fork = own and not work.hooks and is_compiled(work.model)
+        compiled = is_compiled(work.model)
+        self.may_fork = own and not work.hooks and compiled
         self._made = local()
         try:
-            self._sent: bytes = cloudpickle.dumps(work)
+            light = replace(work, model=to_be_sent(work.model)) if compiled else work
+            self._sent: bytes = cloudpickle.dumps(light)
         except Exception as error:
             raise ValidationError(
                 f"{_unsendable(work)} cannot be sent to another process: {safe_str(error)}"

@@ -51,7 +51,7 @@ class CsvDecoder:
         """Return rows that are not blank, `step` at a time, and whether they have text only."""
         if self.encoding == "utf-8":  # a line at a time has its own width of characters, often one byte
             if self.dialect.splits and _has_one_line_each(data, count):
-                return self._split(data.splitlines(), step), True
+                return self._split(data, 1 + len(data) * step // max(1, count)), True
             return _in_parts(self._read(map(bytes.decode, data.splitlines(keepends=True))), step), True
         try:
             text = data.decode(self.encoding)
@@ -59,16 +59,18 @@ class CsvDecoder:
             return _in_parts(self._escaped_rows(data), step), False
         return _in_parts(self._read(io.StringIO(text, newline="")), step), True
 
-    def _split(self, lines: list[bytes], step: int) -> Iterator[list[list[str]]]:
-        """Yield the rows of lines that are a record each; the csv module parses those with quotes."""
+    def _split(self, data: bytes, size: int) -> Iterator[list[list[str]]]:
+        """Yield the rows of lines that are a record each, of about `size` bytes at a time, which stay in a cache."""
         delimiter, quote = self.dialect.delimiter, self.dialect.quotechar
-        for first in range(0, len(lines), step):
-            texts = [line.decode() for line in lines[first : first + step]]
-            if quote is None or not (quoted := [text for text in texts if quote in text]):
-                yield [text.split(delimiter) for text in texts]
-            else:
-                parsed = self.dialect.reader(quoted)
-                yield [next(parsed) if quote in text else text.split(delimiter) for text in texts]
+        stream = io.BytesIO(data)
+        while part := stream.read(size) + stream.readline():
+            text = part.removesuffix(b"\n").decode()
+            lines = text.split("\n")
+            if quote is None or quote not in text:
+                yield [line.split(delimiter) for line in lines]
+            else:  # which the csv module parses
+                parsed = self.dialect.reader([line for line in lines if quote in line])
+                yield [next(parsed) if quote in line else line.split(delimiter) for line in lines]
 
     def _escaped_rows(self, data: bytes) -> Iterator[list[str]]:
         return self._read(io.StringIO(data.decode(self.encoding, "surrogateescape"), newline=""))

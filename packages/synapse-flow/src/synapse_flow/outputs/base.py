@@ -11,7 +11,7 @@ from synapse_flow.collecting import Collector, EntryCollector
 from synapse_flow.entries import EntryTypedDict
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.used_files import UsedFile
-from synapse_flow.validation.rows import NoValidator
+from synapse_flow.validation.unvalidated import NoValidator
 
 __all__ = ["BaseAsyncOutputAdapter", "BaseOutputAdapter", "collected_entry"]
 

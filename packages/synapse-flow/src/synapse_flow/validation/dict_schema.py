@@ -25,13 +25,16 @@ _OWN_METHODS = ("model_dump", "__iter__", "__getattribute__", "__setattr__", "__
 _FIELD_KEYS = ("validation_alias", "serialization_alias")
 
 
-def dict_schema(model: type[BaseModel]) -> core_schema.CoreSchema | None:
+def dict_schema(model: Any) -> core_schema.CoreSchema | None:
     """Return a schema that makes dicts of what `model` makes instances of, or None where the two may differ.
 
     They may where the model as a whole is validated, built or serialized by code, where a field's
     serializer is a method, where a field is a model itself, and wherever the schema has a part that this
     function does not know.
     """
+    if not isinstance(model, type) or not issubclass(model, BaseModel):
+        return None
+    model.model_rebuild()
     schema: Any = model.__pydantic_core_schema__
     if schema.get("type") != "model" or any(schema.get(key) for key in ("custom_init", "root_model", "serialization")):
         return None
