@@ -23,6 +23,7 @@ from distributed.core import Status
 
 from synapse_core.errors import BackendError, BackendUnreachableError, ValidationError
 from synapse_core.plugins.registry import registry
+from synapse_dask import near_workers
 from synapse_dask.chunk_tasks import ChunkTasks
 from synapse_dask.clients import replace_workers
 from synapse_dask.engine import DaskEngine
@@ -251,6 +252,45 @@ def test_another_worker_takes_the_place_of_the_only_one_that_is_used(address: st
     found = list(DaskEngine(address, max_workers=1).run(engine_work.DiesOnce(5, tmp_path / "died"), range(20)))
     assert (tmp_path / "died").exists()
     assert found == list(range(20))
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+def test_results_of_workers_on_this_machine_do_not_pass_through_the_scheduler(
+    cluster: Any, address: str, monkeypatch: pytest.MonkeyPatch, is_here: bool
+) -> None:
+    if not is_here:
+        monkeypatch.setattr(near_workers, "get_local_address_for", lambda worker: "tcp://192.0.2.1")
+    handlers, passed = cluster.scheduler.handlers, []
+    real = handlers["gather"]
+
+    async def gather(keys: Any, serializers: Any = None) -> Any:
+        passed.append(keys)
+        return await real(keys, serializers=serializers)
+
+    monkeypatch.setitem(handlers, "gather", gather)
+    assert list(DaskEngine(address).run(sum, [[n, 1] for n in range(10)])) == list(range(1, 11))
+    assert bool(passed) is not is_here
+
+
+def test_a_worker_of_which_only_the_address_is_here_is_not_asked_again(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a scheduler is reached through a tunnel, whose workers have such addresses on another machine."""
+    with Client(address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+        near = near_workers.NearWorkers(client)
+        client.sync(near.look)  # type: ignore[no-untyped-call]
+        assert near.are_all
+        real = client.nthreads
+
+        async def and_another() -> Any:
+            return {**(await real()), "tcp://127.0.0.1:1": 1}
+
+        monkeypatch.setattr(client, "nthreads", and_another)
+        client.sync(near.look)  # type: ignore[no-untyped-call]
+        assert not near.are_all
+        monkeypatch.setattr(client, "nthreads", real)
+        client.sync(near.look)  # type: ignore[no-untyped-call]
+        assert near.are_all
 
 
 def test_each_thread_of_a_worker_is_entered_once_and_left(tmp_path: Path) -> None:

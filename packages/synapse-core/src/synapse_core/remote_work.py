@@ -10,13 +10,14 @@ from typing import Any, Literal, TypeAlias
 
 from synapse_core.engines import sendable, worker_scope
 from synapse_core.errors import BackendError
+from synapse_core.out_of_band import pickled
 from synapse_core.safe_text import safe_str
 
 __all__ = ["Answer", "UnloadableError", "answer", "entered", "loaded", "missing_module", "unloadable"]
 
 Answer: TypeAlias = "tuple[Literal['result', 'error', 'unloadable'], Any]"
-"""The pickled result; the pickled error of the work; or why the work cannot be loaded here, as a pair of texts: the
-module that is missing, or empty, and the error."""
+"""The result as `pickled` makes it; the pickled error of the work; or why the work cannot be loaded here, as a pair of
+texts: the module that is missing, or empty, and the error."""
 
 _MISSING = re.compile(r"No module named '?([\w.]+)")
 
@@ -55,10 +56,10 @@ def entered(stack: ExitStack, work: Any) -> Callable[[Any], Any]:
     return apply
 
 
-def answer(do: Callable[[], Any], dumps: Callable[[Any], bytes]) -> Answer:
+def answer(do: Callable[[], Any], dumps: Callable[..., bytes]) -> Answer:
     """Return what `do` returns or raises; `dumps` pickles results."""
     try:
-        return "result", dumps(do())
+        return "result", pickled(do(), dumps)
     except UnloadableError as error:
         return "unloadable", (error.module, error.text)
     except BaseException as error:  # `sys.exit()` in a hook, too, ends the run and not the worker

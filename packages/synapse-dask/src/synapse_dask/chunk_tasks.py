@@ -21,10 +21,12 @@ from distributed.scheduler import KilledWorker
 
 from synapse_core.engines import MOST_LOSSES
 from synapse_core.errors import BackendError, BackendUnreachableError, WorkerLostError
+from synapse_core.out_of_band import Pickled, pickled, unpickled
 from synapse_core.remote_work import missing_module, unloadable
 from synapse_core.safe_text import safe_str
 from synapse_dask.cleanup import EndWithClient
 from synapse_dask.clients import replace_workers, shown
+from synapse_dask.near_workers import NearWorkers
 from synapse_dask.worker_side import AnswerOfWorker, LeavingError, WorkOfRun, apply
 
 __all__ = ["ChunkTasks"]
@@ -62,6 +64,7 @@ class ChunkTasks:
         self._own_cluster = own_cluster
         self._own_count = len(own_cluster.worker_spec) if own_cluster is not None else 0
         self._id = uuid.uuid4().hex
+        self._near = NearWorkers(client)
         self._cleanup = EndWithClient(self._id, untyped.id)
         self._numbers = itertools.count()
         self._chosen: list[str] | None = None
@@ -79,7 +82,7 @@ class ChunkTasks:
         """Return what will have the result of the work on a chunk."""
         result: concurrent.futures.Future[Any] = concurrent.futures.Future()
         try:
-            sent = cloudpickle.dumps(chunk)
+            sent = pickled(chunk, cloudpickle.dumps)
             if not self._loop.is_running():  # then nothing would ever come of it
                 raise self._lost()
         except Exception as error:
@@ -109,7 +112,7 @@ class ChunkTasks:
 
     # -- in the loop --
 
-    async def _answer(self, chunk: bytes) -> AnswerOfWorker:
+    async def _answer(self, chunk: Pickled) -> AnswerOfWorker:
         if self._begun is None:
             self._watch = asyncio.create_task(self._look())
             self._begun = asyncio.ensure_future(self._begin())
@@ -143,7 +146,7 @@ class ChunkTasks:
         finally:
             self._waiting -= 1
 
-    async def _asked(self, workers: list[str] | None, chunk: bytes) -> AnswerOfWorker | None:
+    async def _asked(self, workers: list[str] | None, chunk: Pickled) -> AnswerOfWorker | None:
         """Return the answer of one of some workers, or None where all of them have gone without one."""
         task = None
         try:
@@ -155,8 +158,8 @@ class ChunkTasks:
                 pure=False,
                 workers=workers,
             )
-            answer: AnswerOfWorker | None = await (task if self._gone is None else _unless(self._gone, task))
-            return answer
+            result = self._result(task)
+            return await (result if self._gone is None else _unless(self._gone, result))
         except KilledWorker:
             raise
         except concurrent.futures.CancelledError as error:
@@ -168,6 +171,14 @@ class ChunkTasks:
         finally:
             if task is not None:
                 task.release()
+
+    async def _result(self, task: Any) -> AnswerOfWorker:
+        await task.exception()  # returns it, and does not raise it
+        if self._near.are_all and task.status == "finished":
+            answer: AnswerOfWorker = await self._client.gather(task, direct=True)
+        else:
+            answer = await task
+        return answer
 
     def _lost(self) -> BackendError:
         if self._client.status == "running":
@@ -197,6 +208,7 @@ class ChunkTasks:
             if self._most is not None:
                 self._gone = self._loop.create_future()
                 await self._choose(self._most)
+            await self._near.look()
             with contextlib.suppress(ValueError):  # a scheduler may be told to take no plugins
                 await self._client.register_plugin(self._cleanup, name=self._cleanup.name)
             for is_last in (False, False, True):
@@ -225,6 +237,7 @@ class ChunkTasks:
         """Replace workers that have gone, where only some are used; notice where there is none."""
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
+            await self._near.look()
             if self._most is not None:
                 with contextlib.suppress(Exception):  # as below
                     await self._choose(self._most)
@@ -265,15 +278,12 @@ class ChunkTasks:
             await self._client.unregister_scheduler_plugin(self._cleanup.name)
 
 
-async def _unless(gone: asyncio.Future[None], task: Any) -> Any:
-    """Return a task's result, or None where `gone` came first."""
-
-    async def result() -> Any:
-        return await task
-
-    asked = asyncio.ensure_future(result())
+async def _unless(gone: asyncio.Future[None], result: Coroutine[Any, Any, T]) -> T | None:
+    """Return a result, or None where `gone` came first."""
+    asked = asyncio.ensure_future(result)
+    either: set[asyncio.Future[Any]] = {asked, gone}
     try:
-        await asyncio.wait({asked, gone}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         return await asked if asked.done() else None
     finally:
         asked.cancel()
@@ -297,7 +307,7 @@ def _settle(result: concurrent.futures.Future[Any], answered: concurrent.futures
         kind, value = answered.result()
         if kind == "unloadable":
             raise _unloadable(*value)
-        opened = pickle.loads(value)
+        opened = unpickled(value) if kind == "result" else pickle.loads(value)
     except BaseException as error:
         result.set_exception(error)
         return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import ExitStack
@@ -15,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 import cloudpickle
 from distributed import Worker, WorkerPlugin, get_worker
 
+from synapse_core.out_of_band import Pickled, unpickled
 from synapse_core.remote_work import Answer, answer, entered, loaded
 
 __all__ = ["AnswerOfWorker", "LeavingError", "WorkOfRun", "apply"]
@@ -23,7 +23,7 @@ AnswerOfWorker: TypeAlias = "tuple[Literal['result', 'error', 'unloadable', 'unk
 """An `Answer`; or that the work is unknown here, with the address of this worker."""
 
 
-async def apply(run_id: str, chunk: bytes) -> AnswerOfWorker:
+async def apply(run_id: str, chunk: Pickled) -> AnswerOfWorker:
     """Return what the work of a run makes of a chunk; a task of Dask's.
 
     A coroutine, since the work has threads of its own: one of Dask's would only wait, and Dask would look a hundred
@@ -73,10 +73,10 @@ class WorkOfRun(WorkerPlugin):
         self._is_over = False
         self._idle = 0
         self._threads: list[Thread] = []
-        self._tasks: SimpleQueue[tuple[Future[Answer], bytes] | None] = SimpleQueue()
+        self._tasks: SimpleQueue[tuple[Future[Answer], Pickled] | None] = SimpleQueue()
         self._errors: list[bytes] = []
 
-    async def apply(self, chunk: bytes) -> Answer | None:
+    async def apply(self, chunk: Pickled) -> Answer | None:
         """Return the answer, or None where the run is over."""
         future: Future[Answer] = Future()
         with self._lock:
@@ -125,10 +125,10 @@ class WorkOfRun(WorkerPlugin):
         if kind == "error":
             self._errors.append(value)
 
-    def _applied(self, scope: list[Callable[[Any], Any]], stack: ExitStack, chunk: bytes) -> Any:
+    def _applied(self, scope: list[Callable[[Any], Any]], stack: ExitStack, chunk: Pickled) -> Any:
         if not scope:
             scope.append(entered(stack, self._load()))
-        return scope[0](pickle.loads(chunk))
+        return scope[0](unpickled(chunk))
 
     def _load(self) -> Any:
         with self._loading:

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import msgpack
 
 from synapse_core.errors import BackendMissingError, ValidationError
+from synapse_core.out_of_band import Blob
 
 __all__ = ["Packed", "Packing", "UnpackableValueError"]
 
@@ -52,21 +53,26 @@ class Packing:
         if compression:
             _lz4()
 
-    def pack(self, value: Any) -> Packed | bytes:
-        """Return what stands for `value`: bytes for themselves, unless they are compressed.
+    def pack(self, value: Any) -> Packed | Blob:
+        """Return what stands for `value`: bytes for themselves, unless they are to be compressed.
 
         Raises:
             UnpackableValueError: A value in it is of an unknown type.
         """
         if type(value) is bytes and not self.compression:
-            return value  # blocks of input and output, which are large
+            return Blob(value)  # blocks of input and output, which are large
         packed = _pack(value)
         return Packed(bytes(_lz4().compress(packed)) if self.compression else packed)
 
-    def unpack(self, packed: Packed | bytes) -> Any:
-        """Return what was packed."""
-        if not isinstance(packed, Packed):
-            return packed
+    def unpack(self, packed: Packed | Blob, *, as_view: bool = False) -> Any:
+        """Return what was packed.
+
+        Args:
+            packed: What `pack` returned.
+            as_view: Return a view of bytes that lie in memory that is not this process's own, instead of a copy.
+        """
+        if isinstance(packed, Blob):
+            return memoryview(packed.buffer) if as_view else bytes(packed)
         return _unpack(_lz4().decompress(packed.data) if self.compression else packed.data)
 
 

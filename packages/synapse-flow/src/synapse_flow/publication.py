@@ -206,7 +206,7 @@ class Publication:
             if taken:
                 raise OutputTakenError(f"another run writes {self.name} now; wait for it, or choose another output")
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | memoryview) -> None:
         """Write behind what was written.
 
         Raises:

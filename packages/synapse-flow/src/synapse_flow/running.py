@@ -315,8 +315,8 @@ class Run:
         _, position, cursor, ids = self._cursors.pop(result.number)
         packing = self.executor.packing
         if packing is not None:
-            result.good = packing.unpack(result.good)
-            result.bad = packing.unpack(result.bad)
+            result.good = packing.unpack(result.good, as_view=self.output.takes_views)
+            result.bad = packing.unpack(result.bad, as_view=self.errors.takes_views)
         self.output.write_chunk(result.good)
         if result.failed:
             self.errors.write_chunk(result.bad)

@@ -9,6 +9,7 @@ from typing import Any
 from ray import exceptions as ray_errors
 
 from synapse_core.errors import BackendError, PluginError, WorkerLostError
+from synapse_core.out_of_band import Pickled, unpickled
 from synapse_core.remote_work import Answer, unloadable
 from synapse_core.safe_text import safe_str
 from synapse_ray.ray_texts import last_lines
@@ -36,7 +37,7 @@ class SentChunk:
 
     __slots__ = ("chunk", "future", "losses", "lost_at")
 
-    def __init__(self, chunk: bytes, future: Future[Any]) -> None:
+    def __init__(self, chunk: Pickled, future: Future[Any]) -> None:
         self.chunk = chunk
         self.future = future
         self.losses = 0
@@ -52,7 +53,7 @@ def settle(task: SentChunk, answer: Answer) -> None:
     kind, value = answer
     try:
         if kind == "result":
-            task.future.set_result(pickle.loads(value))
+            task.future.set_result(unpickled(value))
         elif kind == "error":
             task.future.set_exception(pickle.loads(value))
         else:

@@ -17,6 +17,7 @@ import ray
 from ray import cloudpickle
 
 from synapse_core.errors import PluginError
+from synapse_core.out_of_band import pickled
 from synapse_core.remote_work import Answer
 from synapse_ray.connection import Connection
 from synapse_ray.engine_chunks import SentChunk, fail
@@ -61,7 +62,7 @@ class EngineLoop(ABC):
         """Return what will have the result of the work on a chunk."""
         future: Future[Any] = Future()
         try:
-            task = SentChunk(cloudpickle.dumps(chunk), future)  # type: ignore[no-untyped-call]
+            task = SentChunk(pickled(chunk, cloudpickle.dumps), future)
         except Exception as error:
             future.set_exception(error)
         else:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable
 from contextlib import ExitStack
 from typing import Any
 
 from ray import cloudpickle
 
+from synapse_core.out_of_band import Pickled, unpickled
 from synapse_core.remote_work import Answer, answer, entered, loaded
 
 __all__ = ["EngineWorker", "apply_chunk"]
@@ -37,9 +37,9 @@ class EngineWorker:
         """Load the work; the answer is an empty result, or says why that cannot be."""
         return _answer(self._load)
 
-    def apply(self, chunk: bytes) -> Answer:
+    def apply(self, chunk: Pickled) -> Answer:
         """Return what the work makes of a chunk."""
-        return _answer(lambda: self._entered()(pickle.loads(chunk)))
+        return _answer(lambda: self._entered()(unpickled(chunk)))
 
     def ping(self) -> Answer:
         """Show that this worker lives."""
@@ -59,7 +59,7 @@ class EngineWorker:
         return apply
 
 
-def apply_chunk(run: str, work: bytes, chunk: bytes) -> Answer:
+def apply_chunk(run: str, work: bytes, chunk: Pickled) -> Answer:
     """Return what work without a scope makes of a chunk; a task of Ray's.
 
     Args:
@@ -67,7 +67,7 @@ def apply_chunk(run: str, work: bytes, chunk: bytes) -> Answer:
         work: What is applied to chunks, pickled.
         chunk: Pickled.
     """
-    return _answer(lambda: _kept_work(run, work)(pickle.loads(chunk)))
+    return _answer(lambda: _kept_work(run, work)(unpickled(chunk)))
 
 
 def _kept_work(run: str, work: bytes) -> Callable[[Any], Any]:

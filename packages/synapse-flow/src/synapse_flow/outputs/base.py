@@ -25,9 +25,11 @@ class BaseOutputAdapter(ABC):
 
     Attributes:
         resumable: Whether a run that was killed can go on where it stopped.
+        takes_views: Whether `write_chunk` takes a `memoryview` in the place of bytes.
     """
 
     resumable: ClassVar[bool] = False
+    takes_views: ClassVar[bool] = False
 
     def __init__(
         self, *, pre_hooks: Iterable[BaseHook] | None = None, post_hooks: Iterable[BaseHook] | None = None

@@ -114,7 +114,7 @@ class CSVOutputAdapter(FileOutputAdapter):
         if not self._learns:
             super().write_chunk(collected)
         elif collected:
-            is_lines = isinstance(collected, bytes)
+            is_lines = isinstance(collected, (bytes, memoryview))
             if self._empty:
                 self._columns = FAILED_COLUMNS if is_lines else list(collected[0])
                 self._put(self.head())

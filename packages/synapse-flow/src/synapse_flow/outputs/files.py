@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from synapse_flow.collecting import Collector
 from synapse_flow.compression import compressed, compression_of
@@ -28,6 +28,8 @@ class FileOutputAdapter(BaseOutputAdapter):
         pre_hooks: Hooks of this output, before the validation.
         post_hooks: Hooks of this output, after the validation.
     """
+
+    takes_views: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -96,7 +98,7 @@ class FileOutputAdapter(BaseOutputAdapter):
         """Return what makes bytes of records, on workers."""
         return CompressingCollector(self.lines(), self._compression) if self._compression else self.lines()
 
-    def write_chunk(self, collected: bytes | None) -> None:
+    def write_chunk(self, collected: bytes | memoryview | None) -> None:
         """Write finished bytes."""
         if not collected:
             return
