@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from typing import Any
 
 import pytest
@@ -48,3 +49,4 @@ def test_bytes_are_not_copied() -> None:
 def test_whatever_has_bytes_gives_them(data: Any) -> None:
     assert bytes(Blob(data)) == b"abc"
     assert bytes(unpickled(pickled(Blob(data)))) == b"abc"
+    assert sys.getsizeof(Blob(data)) == sys.getsizeof(Blob(b"")) + 3

@@ -32,6 +32,10 @@ class Blob:
         """Travel beside the pickle, where its protocol knows that."""
         return Blob, (pickle.PickleBuffer(self._data) if protocol >= 5 else bytes(self),)
 
+    def __sizeof__(self) -> int:
+        """Return what it takes of memory, with the bytes, which is how Dask learns when a worker has too much."""
+        return object.__sizeof__(self) + memoryview(self._data).nbytes
+
     @property
     def buffer(self) -> Any:
         """What has the bytes."""

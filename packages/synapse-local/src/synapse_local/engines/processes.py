@@ -12,6 +12,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import ExitStack, suppress
 from functools import partial
+from importlib import import_module
 from multiprocessing import connection, util
 from threading import Thread
 from typing import Any, Generic, TypeVar
@@ -26,6 +27,8 @@ ChunkT = TypeVar("ChunkT")
 ResultT = TypeVar("ResultT")
 
 _LAST_WORDS = getattr(select, "PIPE_BUF", 512) - 16  # bytes, which a pipe takes in one piece, with their length
+
+_PIPE_BYTES = 1 << 20  # what Linux allows everybody
 
 
 class ProcessEngine:
@@ -128,6 +131,7 @@ class _Pool:
         self.executor = ProcessPoolExecutor(
             most, mp_context=context, initializer=_begin, initargs=(given, self._told, parent)
         )
+        _widen(self.executor)
 
     def has_begun(self) -> bool:
         """Return whether a process has begun."""
@@ -139,6 +143,14 @@ class _Pool:
             if words := self._words.recv_bytes():
                 return str(words, "utf-8", "replace")
         return ""
+
+
+def _widen(executor: ProcessPoolExecutor) -> None:
+    """Let the pipes of a pool take a block of a flow in one piece, where the system can; else sixteen make one."""
+    for name in ("_call_queue", "_result_queue"):
+        with suppress(AttributeError, ImportError, OSError):
+            fcntl: Any = import_module("fcntl")
+            fcntl.fcntl(getattr(executor, name)._writer.fileno(), fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 # -- in a worker ---------------------------------------------------------------------------------
