@@ -6,6 +6,7 @@ import pickle
 import sys
 from typing import Any
 
+import numpy
 import pytest
 from hypothesis import given, strategies as st
 
@@ -43,6 +44,13 @@ def test_bytes_are_not_copied() -> None:
     parts = pickled({"some": [Blob(data)]})
     assert len(bytes(parts[0])) < 200
     assert memoryview(unpickled(parts)["some"][0].buffer).obj is data
+
+
+def test_arrays_can_be_changed_where_they_arrive() -> None:
+    read_only = [Blob(bytes(part)) for part in pickled({"array": numpy.arange(1000)})]
+    array = unpickled(read_only)["array"]
+    array += 1
+    assert array.tolist() == list(range(1, 1001))
 
 
 @pytest.mark.parametrize("data", [b"abc", bytearray(b"abc"), memoryview(b"abc"), pickle.PickleBuffer(b"abc")])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import importlib
 import inspect
@@ -9,6 +10,7 @@ import logging
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -272,25 +274,46 @@ def test_results_of_workers_on_this_machine_do_not_pass_through_the_scheduler(
     assert bool(passed) is not is_here
 
 
-def test_a_worker_of_which_only_the_address_is_here_is_not_asked_again(
+def test_a_worker_of_which_only_the_address_is_here_is_asked_a_few_times(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As where a scheduler is reached through a tunnel, whose workers have such addresses on another machine."""
-    with Client(address, set_as_default=False) as client:  # type: ignore[no-untyped-call]
+    with (
+        Client(address, set_as_default=False) as client,  # type: ignore[no-untyped-call]
+        socket.create_server(("127.0.0.1", 0)) as silent,
+    ):
         near = near_workers.NearWorkers(client)
         client.sync(near.look)  # type: ignore[no-untyped-call]
         assert near.are_all
-        real = client.nthreads
+        real, another = client.nthreads, f"tcp://127.0.0.1:{silent.getsockname()[1]}"
 
         async def and_another() -> Any:
-            return {**(await real()), "tcp://127.0.0.1:1": 1}
+            return {**(await real()), another: 1}
 
         monkeypatch.setattr(client, "nthreads", and_another)
-        client.sync(near.look)  # type: ignore[no-untyped-call]
-        assert not near.are_all
+        for _ in range(5):
+            client.sync(near.look)  # type: ignore[no-untyped-call]
+            assert not near.are_all
+        silent.settimeout(0)
+        asked = 0
+        with contextlib.suppress(BlockingIOError):
+            while silent.accept():
+                asked += 1
+        assert asked == 3
         monkeypatch.setattr(client, "nthreads", real)
         client.sync(near.look)  # type: ignore[no-untyped-call]
         assert near.are_all
+
+
+def test_a_worker_that_does_not_give_its_result_is_passed_by(
+    cluster: Any, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(*args: Any, **options: Any) -> Any:
+        await asyncio.sleep(60)
+
+    monkeypatch.setattr("distributed.client.gather_from_workers", never)
+    monkeypatch.setattr("synapse_dask.chunk_tasks._FETCH_SECONDS", 0.1)
+    assert list(DaskEngine(address).run(sum, [[n, 1] for n in range(4)])) == list(range(1, 5))
 
 
 def test_each_thread_of_a_worker_is_entered_once_and_left(tmp_path: Path) -> None:

@@ -247,6 +247,16 @@ def test_only_rows_whose_fields_have_a_column_each_are_validated_by_position():
     assert not is_positional(Nameless, "a")
 
 
+def test_fields_may_be_called_as_the_parts_of_schemas_are():
+    names = ("type", "metadata", "default", "cls", "expected", "members")
+    model = create_model("Odd", **{name: (Literal[name, 1], {"type": "any", "metadata": 1}) for name in names})
+    assert is_compiled(model)
+    row = {name: name for name in names}
+    values, problems = _elsewhere(model).validate([row, {}, {**row, "metadata": 2}])
+    assert values == [row, {name: {"type": "any", "metadata": 1} for name in names}]
+    assert [error["loc"] for error in problems[2]] == [["metadata"]]
+
+
 def test_a_worker_with_another_pydantic_core_gets_along_with_the_model_itself():
     class Plain(BaseModel):
         a: int
@@ -427,11 +437,6 @@ LISTS = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", "b", 'é"']), inner, max_size=3),
     max_leaves=8,
 )
-
-
-def _elsewhere(model: Any) -> RowValidator:
-    """Return the validator that another process has."""
-    return validator_of(pickle.loads(cloudpickle.dumps(to_be_sent(model) if is_compiled(model) else model)))
 
 
 @settings(max_examples=int(os.environ.get("SYNAPSE_EXAMPLES", "300")), deadline=None)

@@ -45,13 +45,22 @@ class Blob:
 def pickled(value: Any, dumps: Callable[..., bytes] = pickle.dumps) -> Pickled:
     """Return a value pickled, and the blobs in it beside that.
 
+    What else could lie there, such as arrays of numpy, is in the pickle: it could not be changed where it arrives.
+
     Args:
         value: What is pickled.
         dumps: Pickles; takes what `pickle.dumps` takes.
     """
-    beside: list[pickle.PickleBuffer] = []
-    whole = dumps(value, protocol=5, buffer_callback=beside.append)
-    return [Blob(whole), *map(Blob, beside)]
+    beside: list[Blob] = []
+
+    def is_inside(buffer: pickle.PickleBuffer) -> bool:
+        if not isinstance(memoryview(buffer).obj, (bytes, bytearray)):
+            return True
+        beside.append(Blob(buffer))
+        return False
+
+    whole = dumps(value, protocol=5, buffer_callback=is_inside)
+    return [Blob(whole), *beside]
 
 
 def unpickled(parts: Pickled) -> Any:

@@ -32,6 +32,7 @@ from synapse_dask.worker_side import AnswerOfWorker, LeavingError, WorkOfRun, ap
 __all__ = ["ChunkTasks"]
 
 _LOOK_SECONDS = 1.0
+_FETCH_SECONDS = 5.0  # Dask tries for half a minute to reach a worker that has just died
 
 T = TypeVar("T")
 
@@ -175,9 +176,14 @@ class ChunkTasks:
     async def _result(self, task: Any) -> AnswerOfWorker:
         await task.exception()  # returns it, and does not raise it
         if self._near.are_all and task.status == "finished":
-            answer: AnswerOfWorker = await self._client.gather(task, direct=True)
-        else:
-            answer = await task
+            fetched = asyncio.ensure_future(self._client.gather(task, direct=True))
+            # Never cancelled: the results of other chunks may come along with it.
+            fetched.add_done_callback(lambda done: done.cancelled() or done.exception())
+            done, _ = await asyncio.wait({fetched}, timeout=_FETCH_SECONDS)
+            if done:
+                answer: AnswerOfWorker = fetched.result()
+                return answer
+        answer = await task
         return answer
 
     def _lost(self) -> BackendError:

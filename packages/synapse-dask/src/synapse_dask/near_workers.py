@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections import Counter
 from typing import Any
 
 from distributed import Client
@@ -11,6 +13,7 @@ from distributed.comm.addressing import get_local_address_for
 __all__ = ["NearWorkers"]
 
 _ANSWER_SECONDS = 1.0
+_MOST_TRIES = 3  # the first one may come while it is busy
 
 
 class NearWorkers:
@@ -28,28 +31,29 @@ class NearWorkers:
 
     def __init__(self, client: Client) -> None:
         self._client: Any = client
+        self._tries: Counter[str] = Counter()
         self._reached: set[str] = set()
         self.are_all = False
 
     async def look(self) -> None:
-        """Look which workers there are now; in the client's event loop."""
+        """Look which workers there are now, in the client's event loop, and ask each a few times at most."""
         try:
             workers = set(await self._client.nthreads())
-        except OSError:  # the scheduler is lost, as others will notice
+        except Exception:  # the scheduler is lost, or the client closed, as others notice who need them
             workers = set()
         self._reached &= workers
-        new = workers - self._reached
-        if all(map(_is_here, new)):
+        new = {worker for worker in workers - self._reached if self._tries[worker] < _MOST_TRIES}
+        self.are_all = workers == self._reached != set()  # as long as new ones are asked, too
+        if new and all(map(_is_here, workers)):
             await asyncio.gather(*map(self._try, new))
-        self.are_all = bool(workers) and workers == self._reached
+            self.are_all = workers == self._reached
 
     async def _try(self, worker: str) -> None:
-        try:
+        self._tries[worker] += 1
+        with contextlib.suppress(Exception):  # whatever else than a worker of Dask's listens there
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await self._client.rpc(worker).identity()
-        except OSError:  # a timeout, too
-            return
-        self._reached.add(worker)
+            self._reached.add(worker)
 
 
 def _is_here(worker: str) -> bool:

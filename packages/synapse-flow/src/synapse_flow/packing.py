@@ -69,7 +69,7 @@ class Packing:
 
         Args:
             packed: What `pack` returned.
-            as_view: Return a view of bytes that lie in memory that is not this process's own, instead of a copy.
+            as_view: Return a view of bytes, in place of what may have to be a copy of another process's memory.
         """
         if isinstance(packed, Blob):
             return memoryview(packed.buffer) if as_view else bytes(packed)

@@ -65,7 +65,7 @@ def apply_chunk(run: str, work: bytes, chunk: Pickled) -> Answer:
     Args:
         run: Of the engine; the process keeps the work of the latest ones.
         work: What is applied to chunks, pickled.
-        chunk: Pickled.
+        chunk: As `pickled` makes it.
     """
     return _answer(lambda: _kept_work(run, work)(unpickled(chunk)))
 

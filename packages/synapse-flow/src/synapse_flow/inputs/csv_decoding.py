@@ -48,8 +48,8 @@ class CsvDecoder:
             yield records
 
     def _parts(self, data: bytes, count: int, step: int) -> tuple[Iterator[list[list[str]]], bool]:
-        """Return rows that are not blank, `step` at a time, and whether they have text only."""
-        if self.encoding == "utf-8":  # a line at a time has its own width of characters, often one byte
+        """Return rows that are not blank, about `step` at a time, and whether they have text only."""
+        if self.encoding == "utf-8":  # no text of the whole block, of which each character may take four bytes
             if self.dialect.splits and _has_one_line_each(data, count):
                 return self._split(data, 1 + len(data) * step // max(1, count)), True
             return _in_parts(self._read(map(bytes.decode, data.splitlines(keepends=True))), step), True

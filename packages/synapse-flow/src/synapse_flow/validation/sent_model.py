@@ -41,4 +41,4 @@ class SentModel:
 
     def validate(self, raw: Any) -> Any:
         """Validate a record as the model itself does."""
-        return self.opened().model_validate(raw)
+        return self.opened().__pydantic_validator__.validate_python(raw)

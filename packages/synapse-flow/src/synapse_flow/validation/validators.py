@@ -44,4 +44,6 @@ def validator_of(model: Any) -> RowValidator:
 
     if (schema := dict_schema(model)) is None:
         return InstanceValidator(model)
-    return DictValidator(schema, model.__pydantic_core_schema__.get("config"), model.model_validate)
+    return DictValidator(
+        schema, model.__pydantic_core_schema__.get("config"), model.__pydantic_validator__.validate_python
+    )

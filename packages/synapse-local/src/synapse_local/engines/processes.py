@@ -28,7 +28,7 @@ ResultT = TypeVar("ResultT")
 
 _LAST_WORDS = getattr(select, "PIPE_BUF", 512) - 16  # bytes, which a pipe takes in one piece, with their length
 
-_PIPE_BYTES = 1 << 20  # what Linux allows everybody
+_PIPE_BYTES = 1 << 20  # what Linux allows everybody, sixteen times what a pipe has
 
 
 class ProcessEngine:
@@ -146,7 +146,7 @@ class _Pool:
 
 
 def _widen(executor: ProcessPoolExecutor) -> None:
-    """Let the pipes of a pool take a block of a flow in one piece, where the system can; else sixteen make one."""
+    """Let the pipes of a pool take a block of a flow in one piece, where the system can."""
     for name in ("_call_queue", "_result_queue"):
         with suppress(AttributeError, ImportError, OSError):
             fcntl: Any = import_module("fcntl")
