@@ -28,9 +28,9 @@ _FIELD_KEYS = ("validation_alias", "serialization_alias")
 def dict_schema(model: Any) -> core_schema.CoreSchema | None:
     """Return a schema that makes dicts of what `model` makes instances of, or None where the two may differ.
 
-    Of what is no model of pydantic there is none. They may where the model as a whole is validated, built or serialized by code, where a field's
-    serializer is a method, where a field is a model itself, and wherever the schema has a part that this
-    function does not know.
+    They may where it is no model of pydantic, where the model as a whole is validated, built or serialized by code,
+    where a field's serializer is a method, where a field is a model itself, and wherever the schema has a part that
+    this function does not know.
     """
     if not isinstance(model, type) or not issubclass(model, BaseModel):
         return None
