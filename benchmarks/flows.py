@@ -7,6 +7,7 @@ import csv
 import importlib
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -23,7 +24,8 @@ from benchmarks.comparison import Comparison
 __all__ = ["compare_flows"]
 
 ROWS = int(os.environ.get("SYNAPSE_BENCHMARK_ROWS", "1000000"))
-ROUNDS = 7  # one takes a fifth more or less than the next, where others use the machine too
+# One takes a fifth more or less than the next, where others use the machine too.
+ROUNDS = int(os.environ.get("SYNAPSE_BENCHMARK_ROUNDS", "7"))
 WAITING_ROUNDS = 3
 WAITING_ROWS = 1200
 BATCHES = (250, 1000, 4000)
@@ -39,7 +41,7 @@ class Measured:
 
     Attributes:
         seconds: Of each round.
-        peak: Largest resident memory of the process and its children together, in MB.
+        peak: Largest resident memory of the process and its children together, in MB, in a round of its own.
         good: Lines written.
         bad: Lines of errors written.
     """
@@ -94,20 +96,27 @@ def compare_flows(folder: Path) -> Iterator[Comparison]:
 
 
 def _measure(commands: dict[str, list[str]], table: Path, folder: Path, rounds: int) -> dict[str, Measured]:
+    """Measure all ways in turns, in another order each time: a run leaves pages to be written, and a hot CPU.
+
+    Memory is that of a round of its own. To ask ten processes of a cluster for theirs takes a tenth of a CPU.
+    """
     found = {name: Measured() for name in commands}
-    for _ in range(rounds):
-        for name, command in commands.items():
-            measured = found[name]
-            seconds, peak = _run(command, table, folder)
-            measured.seconds.append(seconds)
-            measured.peak = max(measured.peak, peak)
-            measured.good, measured.bad = _lines(folder / "good.jsonl"), _lines(folder / "bad.jsonl")
-            print(f"  {name}: {seconds:.2f} s, {peak:.0f} MB", file=sys.stderr)
+    names = list(commands)
+    for number in range(rounds):
+        random.Random(number).shuffle(names)
+        for name in names:
+            seconds, _ = _run(commands[name], table, folder)
+            found[name].seconds.append(seconds)
+            print(f"  {name}: {seconds:.2f} s", file=sys.stderr)
+    for name, measured in found.items():
+        _, measured.peak = _run(commands[name], table, folder, watched=True)
+        measured.good, measured.bad = _lines(folder / "good.jsonl"), _lines(folder / "bad.jsonl")
+        print(f"  {name}: {measured.peak:.0f} MB", file=sys.stderr)
     return found
 
 
-def _run(command: list[str], table: Path, folder: Path) -> tuple[float, float]:
-    """Return the seconds that a way says it took, and the memory of its processes at their largest."""
+def _run(command: list[str], table: Path, folder: Path, *, watched: bool = False) -> tuple[float, float]:
+    """Return the seconds that a way says it took, and the memory of its processes at their largest if it is watched."""
     for name in ("good.jsonl", "bad.jsonl"):
         (folder / name).unlink(missing_ok=True)
     process = subprocess.Popen(
@@ -121,10 +130,12 @@ def _run(command: list[str], table: Path, folder: Path) -> tuple[float, float]:
             peak[0] = max(peak[0], sum(map(_resident, _tree(process.pid))))
 
     watcher = threading.Thread(target=watch)
-    watcher.start()
+    if watched:
+        watcher.start()
     out, err = process.communicate()
     ended.set()
-    watcher.join()
+    if watched:
+        watcher.join()
     if process.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}:\n{err}")
     told = json.loads(out.splitlines()[-1])
