@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any, cast
 
-from pydantic_core import CoreConfig, CoreSchema, SchemaSerializer, SchemaValidator, ValidationError, core_schema
+from pydantic_core import CoreSchema, SchemaSerializer, SchemaValidator, ValidationError, core_schema
 
 from synapse_flow.entries import RecordError
 from synapse_flow.json_lines import json_lines
@@ -23,17 +23,17 @@ class DictValidator:
 
     Args:
         schema: Of a typed dict, as `dict_schema` makes it.
-        config: Of the model.
         validate_by_model: Validates a record to an instance, as the model itself does.
     """
 
-    def __init__(self, schema: CoreSchema, config: CoreConfig | None, validate_by_model: Callable[[Any], Any]) -> None:
+    def __init__(self, schema: CoreSchema, validate_by_model: Callable[[Any], Any]) -> None:
         self._schema = schema
         self._validate_by_model = validate_by_model
         self._by_position: tuple[tuple[str, ...], PositionalValidator | None] = ((), None)
         self._single = SchemaValidator(schema)
         self._many = SchemaValidator(core_schema.list_schema(forgiving(schema)))
         # Given to the outermost schema too: that of a part is not always asked.
+        config = cast("dict[str, Any]", schema).get("config")
         self._serializer = SchemaSerializer(_open(schema), config)
         self._list_serializer = SchemaSerializer(core_schema.list_schema(_open(schema)), config)
 
@@ -72,8 +72,8 @@ class DictValidator:
             self._validate_by_model(raw)
         except ValidationError as error:
             return error
-        except Exception:
-            pass
+        except Exception:  # then what the schema raised says as much
+            return None
         return None
 
     def to_dict(self, value: Any) -> dict[str, Any]:

@@ -24,8 +24,7 @@ def to_be_sent(model: Any) -> Any:
     """
     if (schema := dict_schema(model)) is None:
         return model
-    config = model.__pydantic_core_schema__.get("config")
-    return SentModel(_bare(schema), config, pydantic_core.__version__, cloudpickle.dumps(model))
+    return SentModel(_bare(schema), pydantic_core.__version__, cloudpickle.dumps(model))
 
 
 def _bare(part: Any) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import pydantic_core
-from pydantic_core import CoreConfig, CoreSchema
+from pydantic_core import CoreSchema
 
 __all__ = ["SentModel"]
 
@@ -20,13 +20,11 @@ class SentModel:
 
     Attributes:
         schema: Of a typed dict, as `dict_schema` makes it.
-        config: Of the model.
         version: Of pydantic-core, which alone knows the schema for certain.
         model: The model itself, pickled, for where that is not enough.
     """
 
     schema: CoreSchema
-    config: CoreConfig | None
     version: str
     model: bytes
 

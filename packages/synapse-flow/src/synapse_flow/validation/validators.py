@@ -36,7 +36,7 @@ def validator_of(model: Any) -> RowValidator:
         return NoValidator()
     if isinstance(model, SentModel):
         if model.is_enough:
-            return DictValidator(model.schema, model.config, model.validate)
+            return DictValidator(model.schema, model.validate)
         model = model.opened()
     # Only where they are needed: they import all of pydantic, which most workers do without.
     from synapse_flow.validation.dict_schema import dict_schema
@@ -44,6 +44,4 @@ def validator_of(model: Any) -> RowValidator:
 
     if (schema := dict_schema(model)) is None:
         return InstanceValidator(model)
-    return DictValidator(
-        schema, model.__pydantic_core_schema__.get("config"), model.__pydantic_validator__.validate_python
-    )
+    return DictValidator(schema, model.__pydantic_validator__.validate_python)

@@ -27,7 +27,6 @@ ChunkT = TypeVar("ChunkT")
 ResultT = TypeVar("ResultT")
 
 _LAST_WORDS = getattr(select, "PIPE_BUF", 512) - 16  # bytes, which a pipe takes in one piece, with their length
-
 _PIPE_BYTES = 1 << 20  # what Linux allows everybody, sixteen times what a pipe has
 
 
