@@ -84,6 +84,7 @@ def rich(params: Rich) -> None:
         ({"rows": [{"kind": "circle", "radius": 1}, {"kind": "circle"}]}, ["rows[1].radius: Field required"]),
         ({"table": {"a": "b"}}, ["table.a: Input should be a valid integer, unable to parse string as an integer (given: 'b')"]),
         ({"colour": 1}, ["colour: Extra inputs are not permitted (given: 1)"]),
+        ({"batch_sise": 1}, ["batch_sise: Extra inputs are not permitted. Did you mean 'batchSize'? (given: 1)"]),
         ({"x": 13}, ["(params): 13 is unlucky (given: {'x': 13})"]),
         ({"x": 13, "api_token": 5}, ["(params): 13 is unlucky (given: ***)"]),
         ({"api_token": "hunter2"}, ["api_token: Input should be a valid integer, unable to parse string as an integer (given: ***)"]),

@@ -16,6 +16,7 @@ from hypothesis import given, settings, strategies as st
 from synapse_core.errors import ConfigError, ExecutionError, ValidationError
 from synapse_flow import CSVInputAdapter, JSONOutputAdapter, MemoryOutputAdapter, Pipe, SyncFifoExecutor
 from synapse_flow.compression import compressed
+from synapse_flow.failures import DamagedInputError
 from synapse_flow.publication import Publication
 from synapse_flow.source_file import SourceFile
 
@@ -77,6 +78,28 @@ def test_a_file_that_is_cut_off_ends_the_run_wherever_it_is_cut(tmp_path, compre
         with pytest.raises(ExecutionError, match=f"in the middle of its {compression} data|is no whole {compression}"):
             pipe.run()
         assert list(tmp_path.iterdir()) == [source]
+
+
+@pytest.mark.parametrize("compression", ["gzip", "zstd"])
+def test_nobody_goes_on_with_what_came_of_a_damaged_file(tmp_path, compression):
+    source, checkpoint = tmp_path / f"in.csv{SUFFIXES[compression]}", tmp_path / "checkpoint"
+    whole = compressed(
+        b"id,name\n" + b"".join(b"%d,%s\n" % (i, os.urandom(20).hex().encode()) for i in range(20_000)), compression
+    )
+    source.write_bytes(whole[:-100])
+
+    def pipe():
+        return Pipe(
+            CSVInputAdapter(source), SyncFifoExecutor(), JSONOutputAdapter(tmp_path / "o"), checkpoint=checkpoint
+        )
+
+    broken = pipe()
+    with pytest.raises(DamagedInputError):
+        broken.run()
+    assert broken.report.success_count > 0
+    assert list(tmp_path.iterdir()) == [source]
+    source.write_bytes(whole)
+    assert pipe().run().read_count == 20_000
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])

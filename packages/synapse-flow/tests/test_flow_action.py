@@ -69,6 +69,14 @@ def test_params_change_the_run(tmp_path: Path, here: Path) -> None:
     assert (last.current, last.total) == (20, 20)  # type: ignore[attr-defined]
 
 
+def test_a_misspelt_param_runs_nothing(tmp_path: Path, here: Path) -> None:
+    plugin = write_plugin(tmp_path / "shop_misspelt", ACTION.replace("people:", "shop_misspelt:", 1), rows=20)
+    with pytest.raises(ValidationError, match="limt") as refused:
+        run(plugin, flow="shop_misspelt", limt=10)
+    assert "limit" in str(refused.value)
+    assert list(here.iterdir()) == []
+
+
 def test_failed_records_fail_the_action_where_that_is_asked_for(tmp_path: Path, here: Path) -> None:
     plugin = write_plugin(tmp_path / "shop_three", ACTION.replace("people:", "shop_three:", 1), rows=20)
     with pytest.raises(ExecutionError, match=r"2 of 20 records failed; they are in out/errors\.jsonl"):

@@ -402,7 +402,7 @@ def test_a_killed_run_goes_on_and_writes_what_an_uninterrupted_one_does(
     assert sorted(path.name for path in (here / "out").iterdir()) == ["errors.jsonl", "people.jsonl"]
 
 
-@pytest.mark.parametrize("executor", [pytest.param("threads", marks=pytest.mark.campaign), "processes"])
+@pytest.mark.parametrize("executor", [pytest.param("threads", marks=pytest.mark.campaign), "processes", "dask"])
 def test_ctrl_c_finishes_what_is_at_work_and_says_how_to_go_on(plugin: Path, here: Path, executor: str) -> None:
     gated(plugin, here, executor)
     with running("run", str(plugin), "--json", cwd=here) as run:
@@ -506,6 +506,24 @@ def test_fresh_forgets_an_unfinished_run(plugin: Path, here: Path) -> None:
     done = synapse("run", str(plugin), "--fresh", cwd=here)
     assert (done.returncode, done.stderr) == (0, "")
     assert len(json_lines(here / "out" / "people.jsonl")) == 900
+
+
+def test_fresh_takes_nothing_from_a_run_that_is_at_work(plugin: Path, here: Path) -> None:
+    gated(plugin, here, "threads")
+    kept = here / "out" / "people.jsonl.checkpoint"
+    with running("run", str(plugin), cwd=here) as run:
+        wait_for(here / "reached", run.process)
+        wait_for(kept, run.process)
+        write_people(plugin / "others.csv", 20)
+        for more in ((), ("--input", str(plugin / "others.csv"))):
+            done = synapse("run", str(plugin), "--fresh", *more, cwd=here)
+            assert (done.returncode, done.stdout) == (1, "")
+            assert "another run writes out/people.jsonl now; wait for it" in done.stderr
+            assert "--fresh" not in done.stderr
+        assert kept.exists()
+        run.kill()
+    (here / "go").touch()
+    assert "going on at record" in synapse("run", str(plugin), cwd=here).stderr
 
 
 def test_an_unfinished_run_of_another_input_is_not_gone_on_with(plugin: Path, here: Path) -> None:

@@ -150,6 +150,54 @@ def test_settings_stand_for_themselves_in_places(tmp_path: Path, monkeypatch: py
     assert place_of(flow.pipe.output_adapter) == "elsewhere/people.jsonl"
 
 
+def test_texts_are_taken_for_what_they_stand_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"ROWS": "1", "NO": "false", "WORKERS": "3", "INDENT": "2"}.items():
+        monkeypatch.setenv(name, value)
+    config = CONFIG.replace(
+        "input: people.csv",
+        "input: {source: people.csv, skip_rows: '${ROWS}', fieldnames: [id, name, age], skipinitialspace: '${NO}'}",
+    )
+    config = config.replace(
+        "output: out/people.jsonl", "output: {target: out/people.json, indent: '${INDENT}', envelope: 'no'}"
+    )
+    config += "    executor: {type: threads, max_workers: '${WORKERS}', ordered: 'yes'}\n"
+    config += "    post_hooks: [{entrypoint: shop.hooks:Add, args: {field: x, value: '7'}}]\n"
+    pipe = loaded(tmp_path, config).pipe
+    executor: Any = pipe.executor
+    assert (executor.max_workers, executor.ordered) == (3, True)
+    report = pipe.run()
+    assert (report.read_count, report.error_count) == (20, 2)
+    text = (tmp_path / "out" / "people.json").read_text()
+    assert text.startswith('[\n{\n  "id": 0,')
+    assert json.loads(text)[0] == {"id": 0, "name": "name 0", "age": 0, "x": 7}
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        ("input: {source: people.csv, skip_rows: true}", "input.skip_rows: Input should be a valid integer"),
+        ("input: {source: people.csv, skip_rows: '-1'}", "skip_rows is -1; it has to be a whole number from 0 on"),
+        ("input: {source: people.csv, skip_rows: two}", "input.skip_rows: Input should be a valid integer"),
+        (
+            "input: people.csv\n    executor: {type: threads, ordered: perhaps}",
+            "executor.ordered: Input should be a valid boolean",
+        ),
+        (
+            "input: people.csv\n    executor: {type: threads, max_workers: '0'}",
+            "executor.max_workers: it has to be a whole number from 1",
+        ),
+        ("input: {source: people.csv, id_generator: 'shop.model:Persn'}", "has no 'Persn'. Did you mean 'Person'?"),
+        ("input: {source: people.csv, id_generator: 'uuid:uuid44'}", "has no 'uuid44'. Did you mean 'uuid4'?"),
+        (
+            "input: people.csv\n    output: {target: o.jsonl, id_generator: 'uuid:uuid4'}",
+            "output.id_generator: unknown here",
+        ),
+    ],
+)
+def test_texts_that_stand_for_nothing_that_fits_are_told(tmp_path: Path, part: str, said: str) -> None:
+    assert said in "\n".join(problems(tmp_path, f"    {part}\n"))
+
+
 def test_a_setting_that_is_not_set_is_said_with_its_key(tmp_path: Path) -> None:
     assert problems(tmp_path, "    input: {type: csv, source: '${xyz}/x.csv'}\n") == [
         "config.yaml:4: flows.people.input.source: xyz is not set; set it in the environment, or below 'env' "
@@ -305,7 +353,9 @@ def test_no_message_shows_a_password(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "ftp://me:***@host/export does not say what it is by its suffix" in "\n".join(said)
     assert "hunter2222" not in "\n".join(said)
     bare = CONFIG.replace("    output: out/people.jsonl\n", "")
-    with pytest.raises(ValidationError, match=r"ftp://me:\*\*\*@host/export cannot be used just so") as refused:
+    with pytest.raises(
+        ValidationError, match=r"ftp://me:\*\*\*@host/export does not say what it is by its suffix"
+    ) as refused:
         loaded(tmp_path, bare, FlowChanges(output="ftp://me:hunter2222@host/export"))
     assert "hunter2222" not in str(refused.value)
 
@@ -448,8 +498,9 @@ def test_executors_by_name(name: str, cls: type) -> None:
 class TurnsEngine:
     """An engine of somebody else's."""
 
-    def __init__(self, size: int = 1) -> None:
+    def __init__(self, size: int = 1, workers: int = 1) -> None:
         self.size = size
+        self.workers = workers
 
     def run(self, work: Any, chunks: Any, *, ordered: bool = True) -> Any:
         from synapse_core.engines import worker_scope
@@ -477,6 +528,14 @@ def test_any_engine_that_is_registered_is_an_executor(tmp_path: Path) -> None:
     flow.pipe.output_adapter = output = MemoryOutputAdapter()
     assert flow.pipe.run().success_count == 18
     assert output.results[0]["raw_data"]["name"] == "NAME 0"
+
+
+@pytest.mark.usefixtures("turns")
+def test_workers_and_texts_reach_an_engine_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIZE", "3")
+    config = CONFIG + "    executor: {type: turns, size: '${SIZE}'}\n"
+    made: Any = loaded(tmp_path, config, FlowChanges(workers=2)).pipe.executor.engine()
+    assert (made.size, made.workers) == (3, 2)
 
 
 @pytest.mark.usefixtures("turns")
@@ -536,7 +595,7 @@ def test_the_same_executor_of_a_pipe_keeps_its_arguments(tmp_path: Path) -> None
     executor = changed(tmp_path, "processes", executor="process", workers=3).executor
     assert (executor.chunksize, executor.max_workers) == (1000, 3)
     executor = changed(tmp_path, "turns", executor="turns", workers=2).executor
-    assert executor.engine_options() == {"turns": 5, "max_workers": 2}
+    assert executor.engine_options() == {"turns": 5, "workers": 2}
     executor = changed(tmp_path, "ray", executor="dask").executor
     assert (type(executor), executor.address) == (DaskExecutor, None)
 

@@ -10,9 +10,20 @@ from typing import Any
 import hook_failure_parts
 import pytest
 from flow_parts import KillsWorkerAt, Person, Upper, people
-from hook_failure_parts import Misspells, Optional, Parses, Unwraps, Waits
+from hook_failure_parts import (
+    Leaves,
+    LeavesAnObject,
+    LeavesAtTheEnds,
+    LeavesFromATaskOfItsOwn,
+    LeavesLater,
+    Misspells,
+    Optional,
+    Parses,
+    Unwraps,
+    Waits,
+)
 
-from synapse_core import ValidationError, WorkerLostError
+from synapse_core import ExecutionError, ValidationError, WorkerLostError
 from synapse_flow import (
     AsyncIOExecutor,
     BaseHook,
@@ -46,6 +57,44 @@ def messages(bad: list[Any]) -> list[str]:
 def line_of(comment: str, module: Any = hook_failure_parts) -> int:
     lines = Path(module.__file__).read_text().splitlines()
     return next(number for number, line in enumerate(lines, 1) if line.endswith("# " + comment))
+
+
+@pytest.mark.parametrize("hook", [Leaves, LeavesLater, LeavesFromATaskOfItsOwn])
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_a_hook_that_ends_the_program_ends_the_run_and_is_named(name: str, hook: Any) -> None:
+    with pytest.raises(
+        ExecutionError, match=rf"^{hook.__name__} ended the run: SystemExit: 4 \(hook_failure_parts\.py:\d+\)"
+    ):
+        run(people(50), EXECUTORS[name](), post=[hook(SystemExit)])
+
+
+@pytest.mark.parametrize("hook", [Leaves, LeavesLater])
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_an_interrupt_in_a_hook_ends_the_run(name: str, hook: Any) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(people(50), EXECUTORS[name](), pre=[hook(KeyboardInterrupt)])
+
+
+@pytest.mark.parametrize("method", ["setup", "teardown"])
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_a_hook_may_not_end_the_program_before_or_after_its_work_either(name: str, method: str) -> None:
+    with pytest.raises(ExecutionError, match=rf"LeavesAtTheEnds\.{method} raised SystemExit: 5"):
+        run(people(50), EXECUTORS[name](), post=[LeavesAtTheEnds(method)])
+
+
+@pytest.mark.parametrize("name", EXECUTORS)
+def test_a_value_that_has_no_json_form_is_named_with_its_record_and_field(name: str, tmp_path: Path) -> None:
+    for envelope in (False, True):
+        output = JSONOutputAdapter(tmp_path / "out.jsonl", envelope=envelope)
+        pipe = Pipe(
+            IterableInputAdapter(people(50)), EXECUTORS[name](Person), output,
+            post_validation_hooks=[LeavesAnObject()],
+        )  # fmt: skip
+        with pytest.raises(
+            ExecutionError, match=r"the record at position 7 cannot be written as JSON, since its field 'name'"
+        ):
+            pipe.run()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", EXECUTORS)

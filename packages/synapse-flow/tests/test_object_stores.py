@@ -10,6 +10,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Iterator
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 from typing import Any
 
 import fsspec
@@ -30,6 +31,7 @@ from synapse_flow import (
     Pipe,
     SyncFifoExecutor,
 )
+from synapse_flow.failures import PlaceNotFoundError
 from synapse_flow.inputs.excel import ExcelInputAdapter
 from synapse_flow.inputs.iterable import IterableInputAdapter
 from synapse_flow.inputs.json import JSONInputAdapter
@@ -268,10 +270,29 @@ def test_a_store_that_nobody_answers_at_is_named_without_its_secrets(options):
     assert SECRET not in f"{reading.value} {writing.value}"
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1:{port}", "host.invalid"])
+def test_a_server_that_does_not_answer_is_no_missing_file(host):
+    url = f"http://{host.format(port=unused_port())}/in.csv"
+    with pytest.raises(BackendUnreachableError, match=rf"{url} cannot be opened: .*(Connect call failed|not known)"):
+        Pipe(CSVInputAdapter(url), SyncFifoExecutor()).run()
+
+
+def test_a_file_that_a_server_does_not_have_is_a_missing_one(tmp_path):
+    with HTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            with pytest.raises(PlaceNotFoundError, match="there is no file http://"):
+                Pipe(CSVInputAdapter(f"http://127.0.0.1:{server.server_port}/gone.csv"), SyncFifoExecutor()).run()
+        finally:
+            server.shutdown()
+            thread.join()
+
+
 def test_a_password_in_a_url_is_shown_nowhere(tmp_path):
     url = f"ftp://ann:{SECRET}@127.0.0.1:{unused_port()}/in.csv"
     pipe = Pipe(CSVInputAdapter(url), SyncFifoExecutor())
-    with pytest.raises((ExecutionError, ValidationError), match=r"ftp://ann:\*\*\*@127\.0\.0\.1") as raised:
+    with pytest.raises(BackendUnreachableError, match=r"ftp://ann:\*\*\*@127\.0\.0\.1") as raised:
         pipe.run()
     assert SECRET not in str(raised.value)
     assert SECRET not in json.dumps(pipe.report.to_dict())

@@ -39,6 +39,7 @@ from synapse_flow import (
     FieldMapperHook,
     FlowStatus,
     GeneratorOutputAdapter,
+    IterableInputAdapter,
     JSONOutputAdapter,
     MemoryOutputAdapter,
     MultiProcessingExecutor,
@@ -812,3 +813,35 @@ def test_the_logger_is_told_of_the_beginning_and_the_end(caplog):
         "the flow begins",
         "the flow completed: 10 records read, 9 written, 1 failed, 0 filtered",
     ]
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (
+            lambda: Pipe("people.parquet"),
+            r"input_adapter is .*, and no input; .*: ParquetInputAdapter\('people.parquet'\)",
+        ),
+        (lambda: Pipe([{"id": 1}]), r"and no input; wrap it: IterableInputAdapter\(\.\.\.\)"),
+        (lambda: Pipe(IterableInputAdapter), r"give an instance, such as IterableInputAdapter\(\.\.\.\)"),
+        (lambda: Pipe(None), "and no input; give one, such as CSVInputAdapter"),
+        (lambda: Pipe(_NONE, SyncFifoExecutor), r"and no executor; give an instance, such as SyncFifoExecutor\("),
+        (lambda: Pipe(_NONE, Person), "and no executor; give an instance"),
+        (
+            lambda: Pipe(_NONE, output_adapter="o.csv"),
+            r"output_adapter is 'o.csv', and no output; .*CSVOutputAdapter\('o.csv'\)",
+        ),
+        (lambda: Pipe(_NONE, error_output_adapter=3), "error_output_adapter is 3, and no output; give one"),
+        (lambda: Pipe(_NONE, limit="3"), "limit is '3'; it has to be a whole number from 0 on"),
+        (lambda: SyncFifoExecutor("Person"), r"schema_model is 'Person'; .*such as SyncFifoExecutor\(Person\)"),
+        (lambda: SyncFifoExecutor(Person(id=1, name="a", age=1)), "schema_model is .*; it has to be a model itself"),
+        (lambda: ThreadExecutor(Person, max_workers="2"), "max_workers is '2'; it has to be a whole number from 1 on"),
+        (lambda: JSONOutputAdapter("o.json", indent="2"), "indent is '2'; it has to be a whole number from 0 on"),
+    ],
+)
+def test_what_is_no_part_of_a_pipe_is_told_with_what_to_write(make, said):
+    with pytest.raises(ValidationError, match=said):
+        make()
+
+
+_NONE = IterableInputAdapter([])

@@ -368,8 +368,8 @@ def test_rows_that_a_key_would_lose_end_the_run(url):
             "refuses the query: A value is required for bind parameter 'a'$",
         ),
         ({"query": "DELETE FROM people"}, "gives no rows; an input needs a SELECT|refuses the query: .*DELETE"),
-        ({}, "give a query, or table=, and not both"),
-        ({"query": "SELECT 1", "table": "people"}, "give a query, or table=, and not both"),
+        ({}, "neither query= nor table= is given"),
+        ({"query": "SELECT 1", "table": "people"}, "query= and table= are given; leave one of them out"),
         ({"table": "people", "page_size": 0}, "page_size is 0"),
     ],
 )

@@ -12,27 +12,16 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from synapse_core.errors import ExecutionError, ValidationError, WorkerLostError
+from synapse_core.errors import ExecutionError, WorkerLostError
 from synapse_core.safe_text import safe_str
 
-__all__ = ["MOST_LOSSES", "closing", "in_window", "positive", "sendable", "usable_cpus", "worker_scope"]
+__all__ = ["MOST_LOSSES", "closing", "in_window", "sendable", "usable_cpus", "worker_scope"]
 
 MOST_LOSSES = 3
 """Workers that one chunk may lose before it counts as what ends them."""
 
 ChunkT = TypeVar("ChunkT")
 ResultT = TypeVar("ResultT")
-
-
-def positive(name: str, given: Any) -> int:
-    """Return an argument that is a number of things.
-
-    Raises:
-        ValidationError: It is no whole number above zero.
-    """
-    if isinstance(given, bool) or not isinstance(given, int) or given < 1:
-        raise ValidationError(f"{name} is {given!r}; it has to be a whole number from 1 on")
-    return given
 
 
 def usable_cpus() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from synapse_core.errors import FieldProblem, ValidationError
+from synapse_core.errors import FieldProblem, ValidationError, nearest
 from synapse_core.field_paths import merge_findings
 from synapse_core.redaction import HIDDEN, holds_secret, looks_secret, looks_secret_value, redact
 from synapse_core.safe_text import format_traceback, safe_str, shorten
@@ -54,7 +54,7 @@ def _described(
     fields = SecretFields(model)
     secrets = list(fields.texts_in(params))
     if isinstance(error, PydanticValidationError):
-        problems = _field_problems(error, params, fields, secrets)
+        problems = _field_problems(error, model, params, fields, secrets)
     else:  # a validator of the user's that raises something else than ValueError
         rule = _without(f"a validator raised {type(error).__name__}: {safe_str(error)}", secrets)
         problems = [FieldProblem("", None, rule, "validator_error")]
@@ -69,7 +69,7 @@ def _headline(action: str, count: int) -> str:
 
 
 def _field_problems(
-    error: PydanticValidationError, params: Any, fields: SecretFields, secrets: list[str]
+    error: PydanticValidationError, model: type[BaseModel], params: Any, fields: SecretFields, secrets: list[str]
 ) -> list[FieldProblem]:
     findings = merge_findings(error.errors(include_url=False), params)
     hidden = [
@@ -85,8 +85,15 @@ def _field_problems(
     problems = []
     for found, secret in zip(findings, hidden, strict=True):
         given = None if found.type == "missing" else HIDDEN if secret else _shown(found.given, secrets)
-        problems.append(FieldProblem(_dotted(found.path), given, _without(found.rule, secrets), found.type))
+        rule = found.rule
+        if found.type == "extra_forbidden" and len(found.path) == 1 and (hint := _nearest_field(found.path[0], model)):
+            rule += f".{hint}"
+        problems.append(FieldProblem(_dotted(found.path), given, _without(rule, secrets), found.type))
     return problems
+
+
+def _nearest_field(name: str | int, model: type[BaseModel]) -> str:
+    return nearest(str(name), [field.alias or known for known, field in model.model_fields.items()])
 
 
 def _shown(value: Any, secrets: list[str]) -> str:

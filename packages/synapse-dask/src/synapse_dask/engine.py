@@ -8,7 +8,8 @@ from typing import TypeVar
 
 import cloudpickle
 
-from synapse_core.engines import closing, in_window, positive
+from synapse_core.engines import closing, in_window
+from synapse_core.whole_numbers import whole_number
 from synapse_dask.chunk_tasks import ChunkTasks
 from synapse_dask.clients import opened
 
@@ -42,8 +43,8 @@ class DaskEngine:
 
     def __init__(self, address: str | None = None, *, max_inflight: int = 20, max_workers: int | None = None) -> None:
         self._address = address
-        self._limit = positive("max_inflight", max_inflight)
-        self._workers = None if max_workers is None else positive("max_workers", max_workers)
+        self._limit = whole_number("max_inflight", max_inflight)
+        self._workers = None if max_workers is None else whole_number("max_workers", max_workers)
 
     def run(
         self, work: Callable[[ChunkT], ResultT], chunks: Iterable[ChunkT], *, ordered: bool = True

@@ -6,7 +6,7 @@ import time
 from contextlib import suppress
 from typing import Any, ClassVar
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from synapse_core.actions import BaseAction
 from synapse_core.context import RuntimeContext
@@ -39,6 +39,8 @@ class FlowParams(BaseModel):
         fresh: Whether to start afresh where an earlier run was not finished.
         fail_on_errors: Whether the action fails where a record did.
     """
+
+    model_config = ConfigDict(extra="forbid")  # what is misspelt would run the whole flow
 
     flow: str | None = Field(
         default=None, description="Which flow of the plugin; may be left out where it is the only one"

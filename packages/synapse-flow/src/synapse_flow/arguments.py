@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
 from synapse_core.errors import nearest
 
-__all__ = ["ArgumentProblem", "check_arguments"]
+__all__ = ["ArgumentProblem", "FittedArguments", "fit_arguments"]
 
 _EMPTY = inspect.Parameter.empty
 
@@ -32,14 +32,30 @@ class ArgumentProblem:
     is_missing: bool = False
 
 
-def check_arguments(
+@dataclass(frozen=True, slots=True)
+class FittedArguments:
+    """Arguments as a signature wants them.
+
+    Attributes:
+        values: Those that fit, by the words that they were written with. A text that stands for a number, a path or
+            the like is that; what has the right type already is the object that was given.
+        problems: All that are unknown, missing, or of another type than the signature says.
+    """
+
+    values: dict[str, Any]
+    problems: tuple[ArgumentProblem, ...]
+
+
+def fit_arguments(
     function: Callable[..., Any],
     given: Mapping[str, Any],
     *,
     hidden: frozenset[str] = frozenset(),
     words: Mapping[str, str] | None = None,
-) -> Iterator[ArgumentProblem]:
-    """Yield every argument that is unknown, missing, or of another type than the signature says.
+) -> FittedArguments:
+    """Hold arguments against a signature.
+
+    Settings are texts, whatever they stand for; so texts are taken for what the signature asks for, as pydantic does.
 
     Args:
         function: A class or a function.
@@ -60,17 +76,23 @@ def check_arguments(
         if parameter.kind is not parameter.VAR_KEYWORD
     }
     known, hints = list(named), _hints(function)
+    values: dict[str, Any] = {}
+    problems = []
     for name, value in given.items():
         if name in named:
-            if (rule := _broken_rule(hints.get(named[name], Any), value)) is not None:
-                yield ArgumentProblem(name, rule)
-        elif not takes_any or name in hidden:
-            yield ArgumentProblem(
-                name, f"unknown here.{nearest(name, known)} {_name(function)} takes: {', '.join(known) or 'nothing'}"
-            )
+            try:
+                values[name] = _fitted(hints.get(named[name], Any), value)
+            except PydanticValidationError as error:
+                problems.append(ArgumentProblem(name, _rule(error)))
+        elif takes_any and name not in hidden:
+            values[name] = value
+        else:
+            rule = f"unknown here.{nearest(name, known)} {_name(function)} takes: {', '.join(known) or 'nothing'}"
+            problems.append(ArgumentProblem(name, rule))
     for name in known:
         if name not in given and parameters[named[name]].default is _EMPTY:
-            yield ArgumentProblem(name, f"{_name(function)} needs it", is_missing=True)
+            problems.append(ArgumentProblem(name, f"{_name(function)} needs it", is_missing=True))
+    return FittedArguments(values, tuple(problems))
 
 
 def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]:
@@ -89,20 +111,26 @@ def _hints(function: Callable[..., Any]) -> dict[str, Any]:
         return {}
 
 
-def _broken_rule(annotation: Any, value: Any) -> str | None:
+def _fitted(annotation: Any, value: Any) -> Any:
     try:
         adapter: TypeAdapter[Any] = TypeAdapter(annotation, config=ConfigDict(arbitrary_types_allowed=True))
     except PydanticUserError:  # a model, whose own configuration counts
         adapter = TypeAdapter(annotation)
     except Exception:  # nothing that pydantic can check
-        return None
+        return value
     try:
-        adapter.validate_python(value)
-    except PydanticValidationError as error:
-        rules = [found["msg"] for found in error.errors(include_url=False, include_context=False, include_input=False)]
-        first, *others = dict.fromkeys(rules)
-        return " or ".join([first, *(other.removeprefix("Input should be ") for other in others)])
-    return None
+        adapter.validate_python(value, strict=True)
+        return value  # and no copy of it, which may have been made another type
+    except PydanticValidationError:
+        if isinstance(value, bool):  # which would be a number, too
+            raise
+    return adapter.validate_python(value)
+
+
+def _rule(error: PydanticValidationError) -> str:
+    rules = [found["msg"] for found in error.errors(include_url=False, include_context=False, include_input=False)]
+    first, *others = dict.fromkeys(rules)
+    return " or ".join([first, *(other.removeprefix("Input should be ") for other in others)])
 
 
 def _name(function: Callable[..., Any]) -> str:

@@ -61,11 +61,19 @@ class Checkpoint:
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._next = self.path.with_name(self.path.name + ".next")
+        self._is_afresh = False
 
     @property
     def files(self) -> tuple[Path, Path]:
         """The file, and the one that replaces it."""
         return self.path, self._next
+
+    def start_afresh(self) -> None:
+        """Take no notice of what is there, until this run commits something.
+
+        It is left alone for now: the run may be refused, and another one, which is at work, may be whose it is.
+        """
+        self._is_afresh = True
 
     def load(self) -> Commit | None:
         """Return the last commit, or None where there is none.
@@ -73,6 +81,8 @@ class Checkpoint:
         Raises:
             ConfigError: The file is damaged, or of another version.
         """
+        if self._is_afresh:
+            return None
         try:
             data = json.loads(self.path.read_bytes())
         except FileNotFoundError:
@@ -91,6 +101,34 @@ class Checkpoint:
         """Return the error that says that the file holds no checkpoint."""
         return ConfigError(f"{self.path} is no checkpoint: {why}. Remove it to start afresh")
 
+    def outputs_are_open(self) -> None:
+        """Forget the unfinished run that nobody goes on with: its outputs belong to this run, and begin anew."""
+        if self._is_afresh:
+            self.remove()
+
+    def check(self, commit: Commit, identity: Any, limit: int | None) -> None:
+        """Refuse to go on with what another flow has committed, or behind the last record that is wanted.
+
+        Args:
+            commit: What `load` returned.
+            identity: Of the flow that is to go on.
+            limit: Records that it is to read, at most.
+
+        Raises:
+            ConfigError: The flow is not the one that stopped there, or has read more.
+        """
+        changed = [key for key, value in identity.items() if commit.identity.get(key) != value]
+        if changed:
+            raise ConfigError(
+                f"the unfinished run in {self.path} is of another flow: its {' and '.join(changed)} changed since. "
+                "Start afresh with --fresh, or remove that file"
+            )
+        if limit is not None and commit.position > limit:
+            raise ConfigError(
+                f"the unfinished run in {self.path} has read {commit.position:,} records, and limit {limit:,} was "
+                "asked for. Leave it out to go on; start afresh with --fresh, or remove that file"
+            )
+
     def save(self, commit: Commit) -> None:
         """Replace the last commit.
 
@@ -107,11 +145,13 @@ class Checkpoint:
             finally:
                 os.close(descriptor)
             self._next.replace(self.path)
+            self._is_afresh = False
         except OSError as error:
             raise ExecutionError(f"the checkpoint {self.path} cannot be written: {error.strerror or error}") from error
 
     def remove(self) -> None:
-        """Forget it: the run has ended, and its outputs are in their places."""
+        """Forget it: the run has ended, and its outputs are in their places; or another one has begun."""
+        self._is_afresh = False
         self._next.unlink(missing_ok=True)
         self.path.unlink(missing_ok=True)
 

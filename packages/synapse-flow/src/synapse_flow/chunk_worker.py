@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -19,6 +19,7 @@ from synapse_flow.hooks.driving import HookDriver, drive, drive_async
 from synapse_flow.hooks.steps import Call, Passed, copied, fail, pass_through
 from synapse_flow.json_lines import json_value
 from synapse_flow.packing import Packing, UnpackableValueError
+from synapse_flow.unwritable import NOT_SERIALIZABLE, unwritable
 from synapse_flow.validation.validators import validator_of
 
 __all__ = ["ChunkWorker", "FlowParts", "process_chunk"]
@@ -148,7 +149,8 @@ class ChunkWorker:
                 self._complete(part, records, found)
                 failed += found
                 bad.update(read + index for index in problems)
-            parts.append(self.work.good.of_values(values, None, self.validator))
+            valid = (chunk.position + read + index for index in range(len(records.raws)) if index not in problems)
+            parts.append(self._collected(values, None, valid))
             read += len(records.raws)
         _check_count(chunk, read)
         result.written = read - len(failed)
@@ -208,7 +210,7 @@ class ChunkWorker:
             ]
         shown = entries if chunk.positions is None else [_renumbered({**entry}, chunk) for entry in entries]
         result.written = len(values)
-        parts = [work.good.of_values(values, shown, self.validator)]
+        parts = [self._collected(values, shown, (entry.get("position") for entry in shown))]
         self._finish_good(parts, lambda number: entries[number], failed, result)
         failed.sort(key=lambda entry: position if (position := entry.get("position")) is not None else chunk.position)
         self._complete(chunk, records, failed)
@@ -251,6 +253,15 @@ class ChunkWorker:
         return False
 
     # -- what goes back --
+
+    def _collected(
+        self, values: list[Any], entries: Sequence[EntryTypedDict] | None, positions: Iterable[int | None]
+    ) -> Any:
+        """Return what the output makes of values; `positions` are theirs, and asked for where one has no JSON form."""
+        try:
+            return self.work.good.of_values(values, entries, self.validator)
+        except NOT_SERIALIZABLE as error:
+            raise unwritable(error, values, positions, self.validator) from error
 
     def _finish_good(
         self,

@@ -14,7 +14,7 @@ from synapse_core.errors import (
     ValidationError,
 )
 
-__all__ = ["OutputTakenError", "PlaceNotFoundError", "database_error", "store_error"]
+__all__ = ["DamagedInputError", "OutputTakenError", "PlaceNotFoundError", "database_error", "store_error"]
 
 # By name, since the packages that have them need not be installed.
 _NOT_LET_IN = {
@@ -35,6 +35,10 @@ _DATABASE_IS_SILENT = re.compile(
 
 class PlaceNotFoundError(ValidationError, LookupError):
     """There is no such file, object or database to read."""
+
+
+class DamagedInputError(ExecutionError):
+    """What is read is cut off, or has changed since it was compressed: what came of it so far is worth nothing."""
 
 
 class OutputTakenError(ExecutionError):

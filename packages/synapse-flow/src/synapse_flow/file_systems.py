@@ -11,6 +11,7 @@ from fsspec.core import url_to_fs
 from synapse_core.errors import BackendMissingError, ValidationError, nearest
 from synapse_core.redaction import redact, secret_values
 from synapse_core.safe_text import safe_str
+from synapse_flow.failures import store_error
 from synapse_flow.urls import shown_url
 
 __all__ = ["beside", "file_system", "is_local", "local_path", "reason"]
@@ -29,7 +30,7 @@ def local_path(url: str) -> str:
     return url.partition("://")[2] if url.startswith(_LOCAL) else url
 
 
-def reason(error: Exception, url: str, options: Mapping[str, Any]) -> str:
+def reason(error: BaseException, url: str, options: Mapping[str, Any]) -> str:
     """Return what an error of a file system says, without the secrets that it was given."""
     text = getattr(error, "strerror", None) or safe_str(error) or type(error).__name__
     return redact(str(text), secret_values({"url": url, **options}))
@@ -41,6 +42,7 @@ def file_system(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
     Raises:
         BackendMissingError: No package for it is installed.
         ValidationError: There is no such file system, or it does not take these options.
+        BackendUnreachableError: Nobody answers there.
     """
     try:
         return url_to_fs(url, **options)  # type: ignore[no-any-return]
@@ -50,10 +52,9 @@ def file_system(url: str, options: Mapping[str, Any]) -> tuple[Any, str]:
         what = f"type: pip install 'synapse-flow[{extra}]'" if extra else reason(error, url, options)
         raise BackendMissingError(f"no file system for {scheme}:// is installed here; {what}") from None
     except Exception as error:
+        kind = store_error(error, ValidationError)
         names = f" and storage_options= with {', '.join(options)}" if options else ""
-        raise ValidationError(
-            f"no file system can be made of {shown_url(url)}{names}: {reason(error, url, options)}"
-        ) from None
+        raise kind(f"no file system can be made of {shown_url(url)}{names}: {reason(error, url, options)}") from None
 
 
 def beside(name: str) -> str:

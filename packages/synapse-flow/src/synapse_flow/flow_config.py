@@ -13,7 +13,7 @@ from synapse_core.entrypoint import split_entrypoint
 from synapse_core.errors import ActionLoadError, ConfigError, UnknownBackendError, ValidationError, nearest
 from synapse_core.field_paths import merge_findings
 from synapse_flow.adapter_types import ADAPTER_TYPES, AdapterType, adapter_type, place_name, type_by_place
-from synapse_flow.arguments import check_arguments
+from synapse_flow.arguments import FittedArguments, fit_arguments
 from synapse_flow.config_problems import ConfigProblems, Keys
 from synapse_flow.executors.by_name import executor_class
 from synapse_flow.urls import shown_url
@@ -82,28 +82,37 @@ class AdapterConfig(BaseModel):
             )
         return found
 
-    def written(self) -> tuple[Any, dict[str, Any], dict[str, str]]:
-        """Return the class, the arguments by the words of the file, and the word for each parameter that has one.
+    def fitted(self) -> FittedArguments:
+        """Return the arguments by the words of the file, and what is wrong with them.
 
         Raises:
             ValidationError: It is of no known kind.
         """
+        return self._fitted()[1]
+
+    def settled(self) -> tuple[Any, dict[str, Any]]:
+        """Return the class and its arguments, without those that do not fit.
+
+        Raises:
+            ValidationError: It is of no known kind.
+        """
+        cls, fitted = self._fitted()
+        words = {self.kind().place_word(self.role): place_name(cls)}
+        return cls, {words.get(word, word): value for word, value in fitted.values.items()}
+
+    def _fitted(self) -> tuple[Any, FittedArguments]:
         kind = self.kind()
         cls, word = kind.load(self.role), kind.place_word(self.role)
         given = self.arguments
         if "" in given:
             given = {word: given.pop(""), **given}
-        return cls, {**kind.arguments, **given}, {place_name(cls): word}
-
-    def settled(self) -> tuple[Any, dict[str, Any]]:
-        """Return the class and its arguments.
-
-        Raises:
-            ValidationError: It is of no known kind.
-        """
-        cls, given, words = self.written()
-        names = {word: name for name, word in words.items()}
-        return cls, {names.get(word, word): value for word, value in given.items()}
+        entrypoint = given.get("id_generator")
+        if isinstance(entrypoint, str):
+            given["id_generator"] = _imported_later
+        fitted = fit_arguments(cls, {**kind.arguments, **given}, hidden=_OF_FLOW, words={place_name(cls): word})
+        if "id_generator" in fitted.values:
+            fitted.values["id_generator"] = entrypoint
+        return cls, fitted
 
     def at(self, place: str) -> Self:
         """Return the same at another place: with all arguments, unless the new place's suffix means another kind."""
@@ -113,6 +122,10 @@ class AdapterConfig(BaseModel):
         word = here.place_word(self.role)
         more = {name: value for name, value in self.arguments.items() if name not in ("", word)}
         return type(self).model_validate({"type": here.name, word: place, **more})
+
+
+def _imported_later() -> None:
+    """Stand where a function will be."""
 
 
 class InputConfig(AdapterConfig):
@@ -165,8 +178,16 @@ class ExecutorConfig(BaseModel):
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The arguments of its class."""
+        """The arguments of its class, as they were written."""
         return dict(self.model_extra or {})
+
+    def fitted(self) -> FittedArguments:
+        """Return the arguments, and what is wrong with them.
+
+        Raises:
+            UnknownBackendError: There is no such executor.
+        """
+        return fit_arguments(executor_class(self.type), self.arguments, hidden=_OF_FLOW)
 
 
 class FlowConfig(BaseModel):
@@ -338,7 +359,7 @@ def _with_settings(value: Any, settings: Mapping[str, Any], keys: Keys, problems
 def adapter_problems(adapter: AdapterConfig) -> Iterator[tuple[Keys, str]]:
     """Yield what is wrong with a description, and at which of its keys."""
     try:
-        cls, arguments, words = adapter.written()
+        fitted = adapter.fitted()
     except ValidationError as error:
         odd = [key for key in _PLACES if not isinstance(adapter.arguments.get(key, ""), (str, list))]
         if odd and adapter.type is None:
@@ -346,9 +367,7 @@ def adapter_problems(adapter: AdapterConfig) -> Iterator[tuple[Keys, str]]:
         else:
             yield ("type",) if adapter.type is not None else (), str(error)
         return
-    for problem in check_arguments(cls, arguments, hidden=_OF_FLOW, words=words):
-        if problem.name == "id_generator" and isinstance(arguments.get("id_generator"), str):
-            continue  # an entrypoint
+    for problem in fitted.problems:
         if problem.is_missing:
             yield (), f"{problem.name!r} is missing: {problem.rule}"
         else:
@@ -357,16 +376,14 @@ def adapter_problems(adapter: AdapterConfig) -> Iterator[tuple[Keys, str]]:
 
 def _executor_problems(executor: ExecutorConfig) -> Iterator[tuple[Keys, str]]:
     try:
-        cls = executor_class(executor.type)
+        fitted = executor.fitted()
     except UnknownBackendError as error:
         yield ("type",) if executor.arguments else (), str(error)
         return
-    wrong = set()
-    for problem in check_arguments(cls, executor.arguments, hidden=_OF_FLOW):
-        wrong.add(problem.name)
+    for problem in fitted.problems:
         yield (problem.name,), problem.rule
-    for name, value in executor.arguments.items():
-        if name in _COUNTS and name not in wrong and isinstance(value, int) and value < 1:
+    for name, value in fitted.values.items():
+        if name in _COUNTS and isinstance(value, int) and value < 1:
             yield (name,), "it has to be a whole number from 1 on"
 
 

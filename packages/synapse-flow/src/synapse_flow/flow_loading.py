@@ -15,7 +15,7 @@ from synapse_core.errors import ActionLoadError, ActionNotFoundError, ConfigErro
 from synapse_core.loading import PluginCode, load_plugin_code
 from synapse_core.safe_text import safe_str
 from synapse_flow.adapter_types import place_name
-from synapse_flow.arguments import check_arguments
+from synapse_flow.arguments import fit_arguments
 from synapse_flow.config_problems import ConfigProblems, Keys
 from synapse_flow.executors.base import BaseExecutor
 from synapse_flow.executors.by_name import make_executor, same_executor
@@ -118,7 +118,7 @@ class _Builder:
         output = self._adapter(config.output, "output")
         errors = self._adapter(config.errors, "errors")
         self._problems.raise_any()
-        executor_name, arguments = config.executor.type, config.executor.arguments
+        executor_name, arguments = config.executor.type, config.executor.fitted().values
         if changes.executor is not None and not same_executor(changes.executor, executor_name):
             executor_name, arguments = changes.executor, {}
         executor = self._executor(executor_name, model, arguments, changes)
@@ -177,11 +177,11 @@ class _Builder:
                 self._add((*path, "args"), f"{config.entrypoint} is a hook already, and takes no args; name its class")
             return found
         else:
-            wrong = list(check_arguments(found, config.args))
-            for problem in wrong:
+            fitted = fit_arguments(found, config.args)
+            for problem in fitted.problems:
                 where = (*path, "args", *(() if problem.is_missing else (problem.name,)))
                 self._add(where, f"{problem.name!r} is missing: {problem.rule}" if problem.is_missing else problem.rule)
-            return None if wrong else self._made(found, config.args, path)
+            return None if fitted.problems else self._made(found, fitted.values, path)
         return None
 
     def _made(self, cls: Any, arguments: Mapping[str, Any], path: Keys) -> Any:
@@ -211,12 +211,13 @@ class _Builder:
     def _imported_anywhere(self, entrypoint: str, path: Keys) -> Any:
         try:
             return self._code.import_entrypoint(entrypoint)
-        except ActionLoadError:
-            pass
+        except ActionLoadError as error:
+            own = error
         try:
             return import_entrypoint(entrypoint)
         except ActionLoadError as error:
-            self._add(path, str(error), error.traceback)
+            wrong = own if isinstance(error.__cause__, ModuleNotFoundError) else error
+            self._add(path, str(wrong), wrong.traceback)
             return None
 
     def in_folder(self, place: str) -> str:

@@ -52,8 +52,7 @@ class FlowRun:
         if pipe.checkpoint is None and flow.resumes and (path := default_checkpoint(pipe)) is not None:
             pipe.checkpoint = Checkpoint(path)
         if fresh and pipe.checkpoint is not None:
-            pipe.check_places()  # before something else is removed for a checkpoint
-            pipe.checkpoint.remove()
+            pipe.checkpoint.start_afresh()
         self.report = pipe.report
 
     @property
@@ -127,7 +126,7 @@ class EndSignal:
 
 def run_in_background(pipe: Pipe) -> FlowReport:
     """Start a pipe so that Ctrl-C is this thread's alone: its processes finish what they have."""
-    if pipe.executor.engine_name == "processes":
+    if pipe.executor.engine_name in ("processes", "dask"):
         # Whichever thread starts the tracker has its interrupts let through again afterwards.
         resource_tracker.ensure_running()
     with _interrupts_held():

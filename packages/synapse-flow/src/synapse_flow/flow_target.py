@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import inspect
 import os
 import re
 import sys
@@ -102,6 +103,11 @@ def _folder_of(name: str) -> Path | None:
 
 
 def _called(function: Any, target: str) -> Any:
+    if needed := _needed(function):
+        raise ValidationError(
+            f"{target} needs arguments: {', '.join(needed)}. Name a Pipe, or a function without arguments that returns "
+            "one"
+        )
     try:
         return function()
     except Exception as error:
@@ -112,6 +118,16 @@ def _called(function: Any, target: str) -> Any:
             entrypoint=target,
             traceback="".join(traceback.format_exception(error)),
         ) from error
+
+
+def _needed(function: Any) -> list[str]:
+    """Return the parameters of a function that have no default."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):  # a builtin without a signature
+        return []
+    variable = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [each.name for each in parameters if each.default is each.empty and each.kind not in variable]
 
 
 def _put_on_path(folder: str) -> None:

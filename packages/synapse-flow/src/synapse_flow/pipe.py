@@ -11,6 +11,7 @@ from threading import Lock, Thread
 from types import TracebackType
 
 from synapse_core.errors import ExecutionError
+from synapse_core.whole_numbers import whole_number_or_none
 from synapse_flow.checkpoint import Checkpoint
 from synapse_flow.entries import EntryTypedDict
 from synapse_flow.executors.base import BaseExecutor
@@ -20,6 +21,7 @@ from synapse_flow.hooks.steps import in_order
 from synapse_flow.inputs.base import BaseInputAdapter
 from synapse_flow.outputs.base import BaseOutputAdapter
 from synapse_flow.outputs.memory import DummyOutputAdapter, GeneratorOutputAdapter
+from synapse_flow.pipe_parts import check_executor, check_input, check_output
 from synapse_flow.report import FlowReport, FlowStatus
 from synapse_flow.running import Run
 
@@ -54,6 +56,9 @@ class Pipe:
         loop: An event loop for an executor that uses one and was not given any.
         checkpoint: File that holds how far the run is, so that one that was killed goes on there.
         limit: Records to read, at most.
+
+    Raises:
+        ValidationError: A part is none, or a number makes no sense.
     """
 
     def __init__(
@@ -72,6 +77,11 @@ class Pipe:
         checkpoint: str | os.PathLike[str] | None = None,
         limit: int | None = None,
     ) -> None:
+        check_input(input_adapter)
+        check_output("output_adapter", output_adapter)
+        check_output("error_output_adapter", error_output_adapter)
+        if executor is not None:
+            check_executor(executor)
         self.input_adapter = input_adapter
         self.executor = executor if executor is not None else SyncFifoExecutor()
         self.output_adapter = output_adapter
@@ -79,10 +89,10 @@ class Pipe:
         self.pre_validation_hooks = list(pre_validation_hooks or ())
         self.post_validation_hooks = list(post_validation_hooks or ())
         self.logger = logger or logging.getLogger("synapse.flow")
-        self.max_bytes_in_flight = max_bytes_in_flight
-        self.max_hook_chunk_size = max_hook_chunk_size
+        self.max_bytes_in_flight = whole_number_or_none("max_bytes_in_flight", max_bytes_in_flight)
+        self.max_hook_chunk_size = whole_number_or_none("max_hook_chunk_size", max_hook_chunk_size)
         self.checkpoint = None if checkpoint is None else Checkpoint(checkpoint)
-        self.limit = limit
+        self.limit = whole_number_or_none("limit", limit, least=0)
         if loop is not None and getattr(self.executor, "loop", False) is None:
             self.executor.loop = loop  # type: ignore[attr-defined]
         self.report = FlowReport()

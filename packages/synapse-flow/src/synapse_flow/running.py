@@ -13,6 +13,7 @@ from synapse_core.safe_text import safe_str, shorten
 from synapse_flow.checkpoint import Checkpoint, Commit
 from synapse_flow.chunks import Chunk, ChunkResult, ChunkSizes
 from synapse_flow.executors.base import BaseExecutor
+from synapse_flow.failures import DamagedInputError
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.identity import identity_of_model, identity_of_part, ran
 from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
@@ -96,7 +97,7 @@ class Run:
             status, problem = FlowStatus.FAILED, error
             self.logger.debug("the flow failed", exc_info=True)
         finally:
-            self._end_outputs()
+            self._end_outputs(isinstance(problem, DamagedInputError))
             ran(self._parts)
             self.logger.info(
                 "the flow %s: %d records read, %d written, %d failed, %d filtered",
@@ -170,14 +171,15 @@ class Run:
             return None
         commit = self.checkpoint.load()
         self._check_resumable()
-        self._identity = self._identify()
+        identified: list[tuple[Any, dict[str, str]]] = []
+        self._identity = self._identify(identified)
         if commit is not None:
-            self._check_identity(commit)
-            self._check_limit(commit)
+            self.checkpoint.check(commit, self._identity, self.limit)
             self._start = Start(commit.position, commit.cursor)
             self._committed = True
             self.report._continue_from(commit.counts)
             self._pass_over_ids(commit.ids)
+        self._parts = identified  # of a run that is refused they do not run
         return commit
 
     def _pass_over_ids(self, count: int) -> None:
@@ -199,6 +201,8 @@ class Run:
             else:
                 adapter.open()
             self._opened.append(adapter)
+        if self.checkpoint is not None:
+            self.checkpoint.outputs_are_open()
 
     def _resume(self, adapter: BaseOutputAdapter, state: Any) -> None:
         assert self.checkpoint is not None
@@ -240,14 +244,22 @@ class Run:
         if self.checkpoint is not None:
             self.checkpoint.remove()
 
-    def _end_outputs(self) -> None:
-        """Tell every output that is not closed that the run is over, also one that was not opened yet."""
+    def _end_outputs(self, is_worthless: bool) -> None:
+        """Tell every output that is not closed that the run is over, also one that was not opened yet.
+
+        Args:
+            is_worthless: Whether nobody is to go on with what was written.
+        """
+        keeps = self.checkpoint is not None and not is_worthless
         for adapter in self._outputs:
             if any(adapter is each for each in self._closed):
                 continue
             opened = any(adapter is each for each in self._opened)
             with contextlib.suppress(Exception):
-                adapter.keep() if self.checkpoint is not None and (self._committed or not opened) else adapter.discard()
+                adapter.keep() if keeps and (self._committed or not opened) else adapter.discard()
+        if is_worthless and self.checkpoint is not None:
+            with contextlib.suppress(OSError):
+                self.checkpoint.remove()
 
     # -- chunks --
 
@@ -352,40 +364,22 @@ class Run:
         if not self.executor.ordered:
             raise ValidationError("checkpoint= needs the order of the input; leave ordered=False out")
 
-    def _identify(self) -> Any:
+    def _identify(self, parts: list[tuple[Any, dict[str, str]]]) -> Any:
+        def identified(part: Any) -> dict[str, str]:
+            found = identity_of_part(part)
+            parts.append((part, found))
+            return found
+
         identity = {
             "input": self.source.identity(),
             "model": identity_of_model(self.executor.schema_model),
-            "hooks": [[self._part(hook) for hook in hooks] for hooks in (self.pre_hooks, self.post_hooks)],
+            "hooks": [[identified(hook) for hook in hooks] for hooks in (self.pre_hooks, self.post_hooks)],
             "outputs": [
-                {"place": getattr(adapter, "path", type(adapter).__name__), "state": self._part(adapter)["state"]}
+                {"place": getattr(adapter, "path", type(adapter).__name__), "state": identified(adapter)["state"]}
                 for adapter in self._outputs
             ],
         }
         return json.loads(json.dumps(identity, default=str))  # as it comes back from the file
-
-    def _part(self, part: Any) -> dict[str, str]:
-        found = identity_of_part(part)
-        self._parts.append((part, found))
-        return found
-
-    def _check_limit(self, commit: Commit) -> None:
-        if self.limit is not None and commit.position > self.limit:
-            assert self.checkpoint is not None
-            raise ConfigError(
-                f"the unfinished run in {self.checkpoint.path} has read {commit.position:,} records, and limit "
-                f"{self.limit:,} was asked for. Leave it out to go on; start afresh with --fresh, or remove that file"
-            )
-
-    def _check_identity(self, commit: Commit) -> None:
-        changed = [key for key, value in self._identity.items() if commit.identity.get(key) != value]
-        if changed:
-            self._parts.clear()  # they do not run
-            assert self.checkpoint is not None
-            raise ConfigError(
-                f"the unfinished run in {self.checkpoint.path} is of another flow: its {' and '.join(changed)} changed "
-                "since. Start afresh with --fresh, or remove that file"
-            )
 
 
 def _packable(packing: Any, raw: Any) -> Any:

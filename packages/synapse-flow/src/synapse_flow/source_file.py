@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from synapse_core.errors import ExecutionError, ValidationError
+from synapse_core.errors import BackendUnreachableError, ExecutionError, ValidationError
 from synapse_flow.compression import DamagedError, compression_of, decompressed
-from synapse_flow.failures import PlaceNotFoundError, store_error
+from synapse_flow.failures import DamagedInputError, PlaceNotFoundError, store_error
 from synapse_flow.file_systems import beside, file_system, reason
 from synapse_flow.urls import shown_url
 from synapse_flow.used_files import UsedFile, used_file
@@ -61,7 +61,10 @@ class SourceFile:
             fs.invalidate_cache(path)  # it remembers listings for as long as the process lives
             self.size = fs.size(path) or 0
             self._raw = fs.open(path, "rb")
-        except FileNotFoundError:
+        except FileNotFoundError as error:
+            silent = error.__cause__ or error.__context__  # which some file systems take for a missing file
+            if silent is not None and store_error(silent) is BackendUnreachableError:
+                raise BackendUnreachableError(f"{self.name} cannot be opened: {self._reason(silent)}") from error
             raise PlaceNotFoundError(f"there is no file {self.name}{beside(self.name)}") from None
         except (IsADirectoryError, PermissionError) as error:
             raise ValidationError(f"{self.name} cannot be read: {self._reason(error)}") from None
@@ -86,17 +89,18 @@ class SourceFile:
         """Return the next bytes, at most `size`; none at the end.
 
         Raises:
-            ExecutionError: The file is cut off, damaged, or gone.
+            DamagedInputError: The file is cut off, or damaged.
+            ExecutionError: It is gone.
         """
         try:
             return self._stream.read(size)  # type: ignore[no-any-return]
         except EOFError:
-            raise ExecutionError(
+            raise DamagedInputError(
                 f"{self.name} ends in the middle of its {self.compression} data: the file is cut off, and what follows "
                 "is missing"
             ) from None
         except DamagedError as error:
-            raise ExecutionError(f"{self.name} is no whole {self.compression} file: {error}") from error
+            raise DamagedInputError(f"{self.name} is no whole {self.compression} file: {error}") from error
         except Exception as error:  # every kind of storage has errors of its own
             raise ExecutionError(f"{self.name} cannot be read any further: {self._reason(error)}") from error
 
@@ -135,5 +139,5 @@ class SourceFile:
             found["url"] = hashlib.sha256(self._url.encode()).hexdigest()[:16]
         return found
 
-    def _reason(self, error: Exception) -> str:
+    def _reason(self, error: BaseException) -> str:
         return reason(error, self._url, self._options)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, TypeVar
 
-from synapse_core.errors import ValidationError
+from synapse_core.errors import ValidationError, nearest
 from synapse_flow.adapter_types import SUFFIXES, file_suffix, type_by_place
 from synapse_flow.flow_config import AdapterConfig, InputConfig, OutputConfig, adapter_problems
 from synapse_flow.places import is_database
@@ -40,10 +40,7 @@ def check_typed(place: str, described: str) -> None:
         )
     suffix = file_suffix(place)
     if suffix and type_by_place(place) is None and suffix != file_suffix(described):
-        raise ValidationError(
-            f"{shown_url(place)} does not say what it is by its suffix {suffix}; known ones: {', '.join(SUFFIXES)}, "
-            "also with .gz or .zst. What has another is to be described in config.yaml, with its type"
-        )
+        raise _unknown_suffix(place)
 
 
 def adapter_at(place: str, role: str) -> Any:
@@ -58,7 +55,10 @@ def adapter_at(place: str, role: str) -> Any:
     """
     kind = InputConfig if role == "input" else OutputConfig
     cls, arguments = usable(kind.model_validate(place), place).settled()
-    return cls(**arguments)
+    try:
+        return cls(**arguments)
+    except ValidationError as error:
+        raise _not_just_so(place, str(error)) from None
 
 
 def usable(config: C, place: str) -> C:
@@ -67,10 +67,25 @@ def usable(config: C, place: str) -> C:
     Raises:
         ValidationError: The place alone is not enough.
     """
+    if config.type is None and type_by_place(config.place) is None:
+        raise _unknown_suffix(place)
     problems = [rule for _, rule in adapter_problems(config)]
     if problems:
-        raise ValidationError(
-            f"{shown_url(place)} cannot be used just so: {'; '.join(problems)}. What needs more than a place is to be "
-            "described in config.yaml, or in Python"
-        )
+        raise _not_just_so(place, "; ".join(problems))
     return config
+
+
+def _not_just_so(place: str, why: str) -> ValidationError:
+    return ValidationError(
+        f"{shown_url(place)} cannot be used just so: {why}. What needs more than a place is to be described in "
+        "config.yaml, or in Python"
+    )
+
+
+def _unknown_suffix(place: str) -> ValidationError:
+    suffix = file_suffix(place)
+    return ValidationError(
+        f"{shown_url(place) or 'an empty text'} does not say what it is by its suffix"
+        f"{f' {suffix}' if suffix else ', since it has none'}; known ones: {', '.join(SUFFIXES)}, also with .gz or "
+        f".zst.{nearest(suffix, SUFFIXES)} What has another is to be described in config.yaml, with its type"
+    )

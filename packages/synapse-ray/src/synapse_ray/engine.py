@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 import ray
 from ray import cloudpickle
 
-from synapse_core.engines import closing, in_window, positive
+from synapse_core.engines import closing, in_window
 from synapse_core.errors import BackendUnreachableError, PluginError, ValidationError
 from synapse_core.safe_text import safe_str
+from synapse_core.whole_numbers import whole_number
 from synapse_ray.connection import Connection, close_connection, found_no_cluster, open_connection
 from synapse_ray.engine_actors import EngineActors
 from synapse_ray.engine_loop import EngineLoop
@@ -67,9 +68,9 @@ class RayEngine:
         except (TypeError, ValueError) as error:
             raise ValidationError(safe_str(error)) from None
         self._address = address
-        self._limit = positive("max_inflight", max_inflight)
+        self._limit = whole_number("max_inflight", max_inflight)
         self._num_cpus = num_cpus
-        self._workers = None if max_workers is None else positive("max_workers", max_workers)
+        self._workers = None if max_workers is None else whole_number("max_workers", max_workers)
 
     def run(
         self, work: Callable[[ChunkT], ResultT], chunks: Iterable[ChunkT], *, ordered: bool = True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any, ClassVar
 
+from synapse_core.whole_numbers import whole_number, whole_number_or_none
 from synapse_flow.executors.base import LARGE_BLOCK, BaseExecutor
 from synapse_flow.executors.computing_engine import computing_engine
 from synapse_flow.hooks.driving import has_coroutines
@@ -44,10 +45,10 @@ class AsyncIOExecutor(BaseExecutor):
         ordered: bool = True,
     ) -> None:
         super().__init__(schema_model, chunksize=chunksize, use_batch_validation=use_batch_validation, ordered=ordered)
-        self.concurrency = concurrency
-        self.max_workers = max_workers
+        self.concurrency = whole_number("concurrency", concurrency)
+        self.max_workers = whole_number_or_none("max_workers", max_workers)
         self.loop = loop
-        self.max_inflight = max_inflight
+        self.max_inflight = whole_number_or_none("max_inflight", max_inflight)
 
     def engine_options(self) -> dict[str, Any]:
         """Return the arguments of the engine."""

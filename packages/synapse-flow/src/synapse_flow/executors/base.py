@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 from synapse_core.errors import BackendMissingError, UnknownBackendError, ValidationError
 from synapse_core.plugins.registry import Registry
 from synapse_core.ports.engine import RecordEngine
+from synapse_core.safe_text import shorten
+from synapse_core.whole_numbers import whole_number_or_none
 from synapse_flow.chunk_worker import process_chunk
 from synapse_flow.chunks import ChunkSizes
 from synapse_flow.packing import Packing
@@ -60,10 +62,13 @@ class BaseExecutor:
         use_batch_validation: bool = False,
         ordered: bool = True,
     ) -> None:
-        if chunksize is not None and (isinstance(chunksize, bool) or not isinstance(chunksize, int) or chunksize < 1):
-            raise ValidationError(f"chunksize is {chunksize!r}; it has to be a whole number from 1 on")
+        if isinstance(schema_model, str) or hasattr(type(schema_model), "model_fields"):  # or an instance of a model
+            raise ValidationError(
+                f"schema_model is {shorten(schema_model)}; it has to be a model itself, such as "
+                f"{type(self).__name__}(Person), or None"
+            )
         self.schema_model = schema_model
-        self.chunksize = chunksize
+        self.chunksize = whole_number_or_none("chunksize", chunksize)
         self.ordered = ordered
         self.use_batch_validation = use_batch_validation
         self.compression = compression

@@ -12,7 +12,7 @@ from synapse_core.errors import UnknownBackendError, ValidationError, nearest
 from synapse_core.plugins.registry import Registry
 from synapse_flow.executors.base import BaseExecutor
 
-__all__ = ["EXECUTORS", "executor_class", "make_executor", "same_executor"]
+__all__ = ["EXECUTORS", "executor_class", "make_executor", "same_executor", "workers_argument"]
 
 _PACKAGE = __name__.rpartition(".")[0]
 
@@ -33,7 +33,7 @@ _ALIASES = {
     "process": "processes",
     "multiprocessing": "processes",
 }
-_WORKERS = ("max_workers", "concurrency")
+_WORKERS = ("concurrency", "max_workers", "workers", "num_workers", "n_workers")
 
 
 def _official(name: str) -> str:
@@ -71,6 +71,27 @@ def same_executor(name: str, other: str) -> bool:
     return _official(name) == _official(other)
 
 
+def workers_argument(name: str) -> str:
+    """Return what an executor calls its number of workers.
+
+    Raises:
+        UnknownBackendError: There is none of that name.
+        ValidationError: It has no number of workers.
+    """
+    made = executor_class(name)
+    if isinstance(made, partial):
+        registry = Registry()
+        made = registry.load(registry.find_engine(name))
+    parameters = inspect.signature(made).parameters
+    known = [word for word in _WORKERS if word in parameters]
+    if not known:
+        raise ValidationError(
+            f"the executor {_official(name)!r} has no number of workers; those that have one: asyncio, processes, "
+            f"threads, and any engine with an argument {', '.join(_WORKERS[1:-1])} or {_WORKERS[-1]}"
+        )
+    return known[0]
+
+
 def make_executor(name: str, model: Any, arguments: Mapping[str, Any], workers: int | None = None) -> BaseExecutor:
     """Return a new executor.
 
@@ -87,15 +108,6 @@ def make_executor(name: str, model: Any, arguments: Mapping[str, Any], workers: 
     make = executor_class(name)
     given = dict(arguments)
     if workers is not None:
-        parameters = inspect.signature(make).parameters
-        known = [word for word in _WORKERS if word in parameters]
-        if any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
-            known.append("max_workers")
-        if not known:
-            raise ValidationError(
-                f"the executor {_official(name)!r} has no number of workers; those that have one: "
-                "asyncio, processes, threads"
-            )
-        given["concurrency" if "concurrency" in parameters else known[0]] = workers
+        given[workers_argument(name)] = workers
     executor: BaseExecutor = make(schema_model=model, **given)
     return executor

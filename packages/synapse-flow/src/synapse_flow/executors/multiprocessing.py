@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from synapse_core.engines import usable_cpus
+from synapse_core.whole_numbers import whole_number_or_none
 from synapse_flow.executors.base import LARGE_BLOCK, BaseExecutor
 
 __all__ = ["MultiProcessingExecutor", "MultiprocessingExecutor"]
@@ -49,8 +50,8 @@ class MultiProcessingExecutor(BaseExecutor):
             use_batch_validation=use_batch_validation,
             ordered=ordered,
         )
-        self.max_workers = max_workers
-        self.max_inflight = max_inflight
+        self.max_workers = whole_number_or_none("max_workers", max_workers)
+        self.max_inflight = whole_number_or_none("max_inflight", max_inflight)
 
     def engine_options(self) -> dict[str, Any]:
         """Return the arguments of the engine."""

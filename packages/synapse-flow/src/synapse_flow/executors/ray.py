@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from synapse_core.whole_numbers import whole_number
 from synapse_flow.executors.base import CLUSTER_BLOCK, BaseExecutor
 
 __all__ = ["RayExecutor"]
@@ -47,7 +48,7 @@ class RayExecutor(BaseExecutor):
             ordered=ordered,
         )
         self.address = address
-        self.max_inflight = max_inflight
+        self.max_inflight = whole_number("max_inflight", max_inflight)
 
     def engine_options(self) -> dict[str, Any]:
         """Return the arguments of the engine."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any, ClassVar
 
+from synapse_core.whole_numbers import whole_number_or_none
 from synapse_flow.executors.base import LARGE_BLOCK, BaseExecutor
 from synapse_flow.executors.computing_engine import computing_engine
 
@@ -38,8 +39,8 @@ class ThreadExecutor(BaseExecutor):
         ordered: bool = True,
     ) -> None:
         super().__init__(schema_model, chunksize=chunksize, use_batch_validation=use_batch_validation, ordered=ordered)
-        self.max_workers = max_workers
-        self.max_inflight = max_inflight
+        self.max_workers = whole_number_or_none("max_workers", max_workers)
+        self.max_inflight = whole_number_or_none("max_inflight", max_inflight)
 
     def engine_options(self) -> dict[str, Any]:
         """Return the arguments of the engine."""

@@ -56,7 +56,7 @@ class HookDriver:
         for hook in self.hooks:
             try:
                 self._finish(hook.setup(self.store))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 with contextlib.suppress(ExecutionError):
                     self.tear_down()
                 raise _problem(hook, "setup", error) from error
@@ -91,7 +91,7 @@ class HookDriver:
             hook = self._ready.pop()
             try:
                 self._finish(hook.teardown(self.store))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 problem = problem or _problem(hook, "teardown", error)
                 problem.__cause__ = problem.__cause__ or error
         if self._loop is not None:
@@ -114,7 +114,7 @@ class HookDriver:
         for hook in self.hooks:
             try:
                 await _awaited(hook.setup(self.store))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 with contextlib.suppress(ExecutionError):
                     await self.tear_down_async()
                 raise _problem(hook, "setup", error) from error
@@ -143,7 +143,7 @@ class HookDriver:
             hook = self._ready.pop()
             try:
                 await _awaited(hook.teardown(self.store))
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 problem = problem or _problem(hook, "teardown", error)
                 problem.__cause__ = problem.__cause__ or error
         if problem is not None:
@@ -159,6 +159,8 @@ def drive(steps: Generator[Call, Any, T], driver: HookDriver) -> T:
                 answer = driver.execute(call)
             except Exception as error:
                 call = steps.throw(error)
+            except SystemExit as error:
+                raise _ended_by(call, error) from error
             else:
                 call = steps.send(answer)
     except StopIteration as end:
@@ -175,6 +177,8 @@ async def drive_async(steps: Generator[Call, Any, T], driver: HookDriver) -> T:
                 answer = await driver.execute_async(call)
             except Exception as error:
                 call = steps.throw(error)
+            except SystemExit as error:
+                raise _ended_by(call, error) from error
             else:
                 call = steps.send(answer)
     except StopIteration as end:
@@ -217,5 +221,11 @@ async def _awaited(answer: Any) -> Any:
     return await answer if inspect.isawaitable(answer) else answer
 
 
-def _problem(hook: BaseHook, method: str, error: Exception) -> ExecutionError:
+def _ended_by(call: Call, error: SystemExit) -> ExecutionError:
+    return ExecutionError(
+        f"{hook_name(call.hook)} ended the run: {told(error, call.hook)}. Any other exception fails its entry alone"
+    )
+
+
+def _problem(hook: BaseHook, method: str, error: BaseException) -> ExecutionError:
     return ExecutionError(f"{hook_name(hook)}.{method} raised {told(error, hook)}")

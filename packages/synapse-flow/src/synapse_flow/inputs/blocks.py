@@ -65,9 +65,6 @@ class RecordCutter:
         most: Bytes of the longest record.
         hint: What a record that is longer may come from, for the message.
         transcode: The encoding that is turned into UTF-8 before anything is cut; None for none.
-
-    Raises:
-        ValidationError: `most` leaves no room for a record.
     """
 
     def __init__(
@@ -83,8 +80,6 @@ class RecordCutter:
         hint: str = "",
         transcode: str | None = None,
     ) -> None:
-        if most < 1:
-            raise ValidationError(f"max_record_bytes is {most!r}; it has to be a whole number from 1 on")
         self._file = file
         self._record_end = record_end
         self._specials = tuple(specials)

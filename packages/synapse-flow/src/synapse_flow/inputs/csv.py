@@ -10,6 +10,7 @@ from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any
 
 from synapse_core.errors import ExecutionError, ValidationError
+from synapse_core.whole_numbers import whole_number
 from synapse_flow.chunks import ChunkSizes, Decoder
 from synapse_flow.columns import duplicates
 from synapse_flow.hooks.base import BaseHook
@@ -70,11 +71,11 @@ class CSVInputAdapter(BlockInputAdapter):
         self._dialect = Dialect(delimiter, quotechar, escapechar, skipinitialspace)
         self._fieldnames = list(fieldnames) if fieldnames is not None else None
         self._names: list[str] = []
-        self._skip_rows = skip_rows
+        self._skip_rows = whole_number("skip_rows", skip_rows, least=0)
         self._file = SourceFile(source, compression, storage_options)
         self._encoding, self._transcodes = transcoded(encoding)
         self._given_encoding = encoding
-        self._most = max_record_bytes
+        self._most = whole_number("max_record_bytes", max_record_bytes)
         self._cutter: RecordCutter | None = None
         self._dialect.check()
         if isinstance(fieldnames, str):

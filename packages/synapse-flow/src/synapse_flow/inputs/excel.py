@@ -11,6 +11,7 @@ from typing import Any
 
 from synapse_core.errors import ExecutionError, ValidationError, nearest
 from synapse_core.safe_text import safe_str
+from synapse_core.whole_numbers import whole_number
 from synapse_flow.chunks import Chunk, ChunkSizes, Decoder, Records, rows_at_once
 from synapse_flow.columns import duplicates
 from synapse_flow.excel import openpyxl, plain_text
@@ -65,7 +66,7 @@ class ExcelInputAdapter(BlockInputAdapter):
         self._fieldnames = list(fieldnames) if fieldnames is not None else None
         if twice := duplicates(self._fieldnames or []):
             raise ValidationError(f"fieldnames= names {twice} more than once")
-        self._skip_rows = skip_rows
+        self._skip_rows = whole_number("skip_rows", skip_rows, least=0)
         self._names: list[str | None] = []
         self._workbook: Any = None
         self._rows: Iterator[tuple[int, Row]] = iter(())

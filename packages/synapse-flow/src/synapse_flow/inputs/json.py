@@ -11,6 +11,7 @@ from itertools import islice
 from typing import Any
 
 from synapse_core.errors import BackendMissingError, ExecutionError, ValidationError
+from synapse_core.whole_numbers import whole_number
 from synapse_flow.chunks import ChunkSizes, Decoder
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.inputs.base import Block, Start
@@ -70,7 +71,7 @@ class JSONInputAdapter(BlockInputAdapter):
         self._path = item_path or ""
         name, recoded = transcoded(encoding)
         self._transcode = encoding if recoded or name != "utf-8" else None
-        self._most = max_record_bytes
+        self._most = whole_number("max_record_bytes", max_record_bytes)
         self._cutter: RecordCutter | None = None
 
     @property

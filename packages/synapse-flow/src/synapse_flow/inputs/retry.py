@@ -105,7 +105,9 @@ class RetryInputAdapter(BlockInputAdapter):
         try:
             row: Any = pydantic_core.from_json(line)
         except ValueError as error:
-            raise ExecutionError(f"{self.path}, line {number}, is no JSON: {error}") from None
+            raise ExecutionError(
+                f"{self.path}, line {number}, is no JSON: {error}. A retry reads the errors of a flow as JSON lines"
+            ) from None
         if not isinstance(row, dict) or not isinstance(row.get("raw_data"), dict):
             raise ValidationError(
                 f"{self.path}, line {number}, is no failed record: it has no 'raw_data' with the fields of one. "

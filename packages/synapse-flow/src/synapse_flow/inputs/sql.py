@@ -13,6 +13,7 @@ from uuid import UUID
 
 from synapse_core.errors import ExecutionError, ValidationError, nearest
 from synapse_core.safe_text import shorten
+from synapse_core.whole_numbers import whole_number
 from synapse_flow.chunks import ChunkSizes, Decoder, Records
 from synapse_flow.columns import duplicates
 from synapse_flow.databases import Database, has_order, table_name
@@ -75,14 +76,16 @@ class SQLAlchemyInputAdapter(BlockInputAdapter):
         super().__init__(id_generator=id_generator, pre_hooks=pre_hooks, post_hooks=post_hooks)
         self._database = Database(url_or_engine, type(self).__name__)
         if (query is None) is (table is None):
-            raise ValidationError("give a query, or table=, and not both")
-        if isinstance(page_size, bool) or not isinstance(page_size, int) or page_size < 1:
-            raise ValidationError(f"page_size is {page_size!r}; it has to be a whole number from 1 on")
+            raise ValidationError(
+                "neither query= nor table= is given; one of them says which rows are read"
+                if table is None
+                else "query= and table= are given; leave one of them out"
+            )
         self._query = query.strip().rstrip(";") if isinstance(query, str) else query
         self._table = table
         self._key = key
         self._parameters = dict(parameters or {})
-        self._page_size = page_size
+        self._page_size = whole_number("page_size", page_size)
         self._connection: Any = None
         self._result: Any = None
         self._names: list[str] = []

@@ -10,6 +10,7 @@ from typing import Any
 
 from synapse_core.errors import ExecutionError, PluginError, ValidationError
 from synapse_core.safe_text import safe_str
+from synapse_core.whole_numbers import whole_number
 from synapse_flow.arrow_data import need_pyarrow
 from synapse_flow.collecting import Collector
 from synapse_flow.entries import EntryTypedDict
@@ -81,9 +82,7 @@ class ArrowOutputAdapter(BaseOutputAdapter):
         self._file = Publication(target, storage_options)
         self._format = _format_of(self._file.name, format)
         self._compression = _compression_of(self._format, compression)
-        if isinstance(row_group_size, bool) or not isinstance(row_group_size, int) or row_group_size < 1:
-            raise ValidationError(f"row_group_size is {row_group_size!r}; it has to be a whole number from 1 on")
-        self._group_rows = row_group_size
+        self._group_rows = whole_number("row_group_size", row_group_size)
         self._schema = schema
         self._shape = shape_of(None, schema)
         self._shaper = BatchShaper(self.path, self._shape, schema)

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from synapse_core.errors import ValidationError
+from synapse_core.whole_numbers import whole_number_or_none
 from synapse_flow.collecting import Collector
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.outputs.files import FileOutputAdapter
@@ -50,7 +51,7 @@ class JSONOutputAdapter(FileOutputAdapter):
             raise ValidationError(f"format is {format!r}; it may be 'jsonl', 'array' or 'auto'")
         bare = self.path.removesuffix(".gz").removesuffix(".zst")
         self._array = format == "array" or (format == "auto" and bare.endswith(".json"))
-        self._indent = indent
+        self._indent = whole_number_or_none("indent", indent, least=0)
         self._envelope = envelope
 
     def lines(self) -> Collector:

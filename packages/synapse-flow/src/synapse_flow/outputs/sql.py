@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any
 
 from synapse_core.errors import ExecutionError, ValidationError, nearest
+from synapse_core.whole_numbers import whole_number
 from synapse_flow.collecting import Collector, RowCollector
 from synapse_flow.columns import ERROR_COLUMNS, Column, columns_of, excluded_fields
 from synapse_flow.databases import Database, table_name
@@ -64,11 +65,9 @@ class SQLAlchemyOutputAdapter(BaseOutputAdapter):
         super().__init__(pre_hooks=pre_hooks, post_hooks=post_hooks)
         self._database = Database(url_or_engine, type(self).__name__)
         check_mode(mode)
-        if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-            raise ValidationError(f"batch_size is {batch_size!r}; it has to be a whole number from 1 on")
         self._name = table
         self._mode = mode
-        self._batch_size = batch_size
+        self._batch_size = whole_number("batch_size", batch_size)
         self._columns: dict[str, Column] = {}
         self._left_out: set[str] = set()
         self._connection: Any = None

@@ -6,13 +6,15 @@ import asyncio
 import contextlib
 import inspect
 import threading
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from synapse_core.engines import in_window, positive
+from synapse_core.engines import in_window
 from synapse_core.errors import BackendError
+from synapse_core.whole_numbers import whole_number
 from synapse_local.engines.threads import WorkerThreads
 
 __all__ = ["AsyncEngine"]
@@ -43,9 +45,9 @@ class AsyncEngine:
         max_inflight: int | None = None,
         loop: asyncio.AbstractEventLoop | None = None,
     ) -> None:
-        self._concurrency = positive("concurrency", 10 if concurrency is None else concurrency)
-        self._threads = positive("max_workers", self._concurrency if max_workers is None else max_workers)
-        self._limit = positive(
+        self._concurrency = whole_number("concurrency", 10 if concurrency is None else concurrency)
+        self._threads = whole_number("max_workers", self._concurrency if max_workers is None else max_workers)
+        self._limit = whole_number(
             "max_inflight", 2 * max(self._concurrency, self._threads) if max_inflight is None else max_inflight
         )
         self._loop = loop
@@ -59,7 +61,10 @@ class AsyncEngine:
         with _running(self._loop) as loop:
             tasks = _Tasks(work, loop, self._threads, self._concurrency)
             try:
-                yield from in_window(tasks.submit, chunks, limit=self._limit, ordered=ordered)
+                answers = in_window(tasks.submit, chunks, limit=self._limit, ordered=ordered)
+                with contextlib.closing(answers):
+                    for answer in answers:
+                        yield _unless_exit(answer)
             finally:
                 tasks.end()
             tasks.raise_what_leaving_raised()
@@ -80,14 +85,14 @@ class _Tasks:
         self._running: set[asyncio.Task[Any]] = set()
 
     def submit(self, chunk: Any) -> Future[Any]:
-        return asyncio.run_coroutine_threadsafe(self._do(chunk), self._loop)
+        return asyncio.run_coroutine_threadsafe(_caught(self._do(chunk)), self._loop)
 
     def end(self) -> None:
         """Wait for what has started, and only then leave what was entered."""
         asyncio.run_coroutine_threadsafe(self._finish(), self._loop).result()
         if self._threads is not None:
             self._threads.end()  # here and not on the loop, for which the work may wait
-        asyncio.run_coroutine_threadsafe(self._stack.aclose(), self._loop).result()
+        _unless_exit(asyncio.run_coroutine_threadsafe(_caught(self._stack.aclose()), self._loop).result())
 
     def raise_what_leaving_raised(self) -> None:
         if self._threads is not None:
@@ -129,6 +134,30 @@ class _Tasks:
                 self._threads = WorkerThreads(apply, self._most_threads)
 
 
+@dataclass(frozen=True, slots=True)
+class _Exit:
+    """What ends programs, on its way around the loop: a task that raised it would end the loop, and with it all others.
+
+    Attributes:
+        error: A KeyboardInterrupt or a SystemExit.
+    """
+
+    error: BaseException
+
+
+async def _caught(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    try:
+        return await coroutine
+    except (KeyboardInterrupt, SystemExit) as error:
+        return _Exit(error)
+
+
+def _unless_exit(answer: Any) -> Any:
+    if isinstance(answer, _Exit):
+        raise answer.error
+    return answer
+
+
 class _Scopes:
     """Work for threads that each enter a scope, of which one has been made already."""
 
@@ -154,7 +183,7 @@ def _running(loop: asyncio.AbstractEventLoop | None) -> Iterator[asyncio.Abstrac
         yield loop
         return
     own = asyncio.new_event_loop() if loop is None else loop
-    thread = threading.Thread(target=own.run_forever, name="synapse-engine-loop", daemon=True)
+    thread = threading.Thread(target=_serve, args=(own,), name="synapse-engine-loop", daemon=True)
     thread.start()
     try:
         yield own
@@ -164,6 +193,14 @@ def _running(loop: asyncio.AbstractEventLoop | None) -> Iterator[asyncio.Abstrac
         if loop is None:
             own.run_until_complete(own.shutdown_asyncgens())
             own.close()
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped, and by nothing else: a task of the work's own may end with a SystemExit."""
+    while True:
+        with contextlib.suppress(KeyboardInterrupt, SystemExit):
+            loop.run_forever()
+            return
 
 
 def _loop_of_this_thread() -> asyncio.AbstractEventLoop | None:

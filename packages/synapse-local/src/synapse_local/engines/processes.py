@@ -17,8 +17,9 @@ from multiprocessing import connection, util
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
-from synapse_core.engines import in_window, positive, sendable, usable_cpus, worker_scope
+from synapse_core.engines import in_window, sendable, usable_cpus, worker_scope
 from synapse_core.errors import ExecutionError, WorkerLostError
+from synapse_core.whole_numbers import whole_number
 from synapse_local.engines.forking import Parent, can_fork, end_with, forking, give_up
 
 __all__ = ["ProcessEngine"]
@@ -43,8 +44,8 @@ class ProcessEngine:
     """
 
     def __init__(self, max_workers: int | None = None, *, max_inflight: int | None = None) -> None:
-        self._workers = positive("max_workers", usable_cpus() if max_workers is None else max_workers)
-        self._limit = positive("max_inflight", 2 * self._workers if max_inflight is None else max_inflight)
+        self._workers = whole_number("max_workers", usable_cpus() if max_workers is None else max_workers)
+        self._limit = whole_number("max_inflight", 2 * self._workers if max_inflight is None else max_inflight)
 
     def run(
         self, work: Callable[[ChunkT], ResultT], chunks: Iterable[ChunkT], *, ordered: bool = True

@@ -10,7 +10,8 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import Any, Generic, TypeVar
 
-from synapse_core.engines import in_window, positive, worker_scope
+from synapse_core.engines import in_window, worker_scope
+from synapse_core.whole_numbers import whole_number
 
 __all__ = ["ThreadEngine", "WorkerThreads"]
 
@@ -27,8 +28,8 @@ class ThreadEngine:
     """
 
     def __init__(self, max_workers: int | None = None, *, max_inflight: int | None = None) -> None:
-        self._workers = positive("max_workers", 5 * (os.cpu_count() or 1) if max_workers is None else max_workers)
-        self._limit = positive("max_inflight", 2 * self._workers if max_inflight is None else max_inflight)
+        self._workers = whole_number("max_workers", 5 * (os.cpu_count() or 1) if max_workers is None else max_workers)
+        self._limit = whole_number("max_inflight", 2 * self._workers if max_inflight is None else max_inflight)
 
     def run(
         self, work: Callable[[ChunkT], ResultT], chunks: Iterable[ChunkT], *, ordered: bool = True
