@@ -17,6 +17,9 @@ from synapse_core.errors import ConfigError, ExecutionError, ValidationError
 from synapse_flow import CSVInputAdapter, JSONOutputAdapter, MemoryOutputAdapter, Pipe, SyncFifoExecutor
 from synapse_flow.compression import compressed
 from synapse_flow.failures import DamagedInputError
+from synapse_flow.flow import Flow
+from synapse_flow.flow_running import FlowRun
+from synapse_flow.flow_texts import how_to_go_on
 from synapse_flow.publication import Publication
 from synapse_flow.source_file import SourceFile
 
@@ -81,25 +84,31 @@ def test_a_file_that_is_cut_off_ends_the_run_wherever_it_is_cut(tmp_path, compre
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])
-def test_nobody_goes_on_with_what_came_of_a_damaged_file(tmp_path, compression):
+def test_a_damaged_file_says_to_start_afresh_and_takes_nothing_from_another_run(tmp_path, compression):
     source, checkpoint = tmp_path / f"in.csv{SUFFIXES[compression]}", tmp_path / "checkpoint"
-    whole = compressed(
-        b"id,name\n" + b"".join(b"%d,%s\n" % (i, os.urandom(20).hex().encode()) for i in range(20_000)), compression
-    )
+    rows = b"".join(b"%d,%s\n" % (i, os.urandom(20).hex().encode()) for i in range(20_000))
+    whole = compressed(b"id,name\n" + rows, compression)
     source.write_bytes(whole[:-100])
 
-    def pipe():
-        return Pipe(
+    def run(fresh=False):
+        pipe = Pipe(
             CSVInputAdapter(source), SyncFifoExecutor(), JSONOutputAdapter(tmp_path / "o"), checkpoint=checkpoint
         )
+        run = FlowRun(Flow("flow", "flow", pipe), fresh=fresh)
+        run.go(lambda _: None)
+        return run
 
-    broken = pipe()
-    with pytest.raises(DamagedInputError):
-        broken.run()
+    broken = run()
+    assert isinstance(broken.report.exception, DamagedInputError)
     assert broken.report.success_count > 0
-    assert list(tmp_path.iterdir()) == [source]
+    assert how_to_go_on(broken) == "when the input is whole, --fresh starts afresh"
+    kept = checkpoint.read_bytes()
+    source.write_bytes(whole[:30])
+    assert isinstance(run().report.exception, DamagedInputError)
+    assert checkpoint.read_bytes() == kept
     source.write_bytes(whole)
-    assert pipe().run().read_count == 20_000
+    assert isinstance(run().report.exception, ConfigError)
+    assert run(fresh=True).report.read_count == 20_000
 
 
 @pytest.mark.parametrize("compression", ["gzip", "zstd"])

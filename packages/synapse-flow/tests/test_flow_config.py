@@ -533,9 +533,16 @@ def test_any_engine_that_is_registered_is_an_executor(tmp_path: Path) -> None:
 @pytest.mark.usefixtures("turns")
 def test_workers_and_texts_reach_an_engine_of_somebody_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIZE", "3")
-    config = CONFIG + "    executor: {type: turns, size: '${SIZE}'}\n"
-    made: Any = loaded(tmp_path, config, FlowChanges(workers=2)).pipe.executor.engine()
+    config = CONFIG + "    executor: {type: turns, size: '${SIZE}', chunksize: '5', ordered: 'false', crosses: 'no'}\n"
+    executor: Any = loaded(tmp_path, config, FlowChanges(workers=2)).pipe.executor
+    made = executor.engine()
     assert (made.size, made.workers) == (3, 2)
+    assert (executor.chunksize, executor.ordered, executor.crosses) == (5, False, False)
+    wrong = CONFIG + "    executor: {type: turns, size: many, sise: 3}\n"
+    with pytest.raises(ConfigError) as refused:
+        loaded(tmp_path, wrong)
+    assert "config.yaml:10: flows.people.executor.size: Input should be a valid integer" in str(refused.value)
+    assert "flows.people.executor.sise: unknown here. Did you mean 'size'?" in str(refused.value)
 
 
 @pytest.mark.usefixtures("turns")

@@ -91,7 +91,8 @@ def test_a_value_that_has_no_json_form_is_named_with_its_record_and_field(name: 
             post_validation_hooks=[LeavesAnObject()],
         )  # fmt: skip
         with pytest.raises(
-            ExecutionError, match=r"the record at position 7 cannot be written as JSON, since its field 'name'"
+            ExecutionError,
+            match=r"the record at position 7 cannot be written as JSON, because of its field 'name', of type object: ",
         ):
             pipe.run()
     assert list(tmp_path.iterdir()) == []

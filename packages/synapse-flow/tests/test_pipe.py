@@ -822,6 +822,16 @@ def test_the_logger_is_told_of_the_beginning_and_the_end(caplog):
             lambda: Pipe("people.parquet"),
             r"input_adapter is .*, and no input; .*: ParquetInputAdapter\('people.parquet'\)",
         ),
+        (lambda: Pipe("a.tsv"), r"CSVInputAdapter\('a.tsv', delimiter='\\t'\)"),
+        (
+            lambda: Pipe("postgresql://me:hunter2222@host/db"),
+            r"input_adapter is 'postgresql://me:\*\*\*@host/db', and no input; .*: SQLAlchemyInputAdapter\('postgresql://"
+            r"me:\*\*\*@host/db', table=\.\.\.\)$",
+        ),
+        (
+            lambda: Pipe(_NONE, output_adapter="https://h/x.jsonl?token=hunter2222"),
+            r"is 'https://h/x\.jsonl', and",
+        ),
         (lambda: Pipe([{"id": 1}]), r"and no input; wrap it: IterableInputAdapter\(\.\.\.\)"),
         (lambda: Pipe(IterableInputAdapter), r"give an instance, such as IterableInputAdapter\(\.\.\.\)"),
         (lambda: Pipe(None), "and no input; give one, such as CSVInputAdapter"),
@@ -840,8 +850,9 @@ def test_the_logger_is_told_of_the_beginning_and_the_end(caplog):
     ],
 )
 def test_what_is_no_part_of_a_pipe_is_told_with_what_to_write(make, said):
-    with pytest.raises(ValidationError, match=said):
+    with pytest.raises(ValidationError, match=said) as refused:
         make()
+    assert "hunter2222" not in str(refused.value)
 
 
 _NONE = IterableInputAdapter([])

@@ -31,6 +31,9 @@ from synapse_flow import (
     ThreadExecutor,
 )  # fmt: skip
 from synapse_flow.checkpoint import Checkpoint, Commit
+from synapse_flow.failures import OutputTakenError
+from synapse_flow.flow import Flow
+from synapse_flow.flow_running import FlowRun
 from synapse_flow.identity import identity_of_model, identity_of_part
 
 ROWS = 6000
@@ -577,6 +580,21 @@ def test_a_published_file_that_was_taken_away_is_told(tmp_path):
     (tmp_path / "good.jsonl").unlink()
     with pytest.raises(ExecutionError, match=r"an earlier run has finished it, and it is gone.*--fresh"):
         pipe().run()
+
+
+def test_a_fresh_run_that_another_output_is_refused_to_leaves_nothing_that_cannot_be_gone_on_with(table, tmp_path):
+    def pipe():
+        outputs = [JSONOutputAdapter(tmp_path / name) for name in ("good.jsonl", "bad.jsonl")]
+        return Pipe(CSVInputAdapter(table), SyncFifoExecutor(Person), *outputs, checkpoint=tmp_path / "checkpoint")
+
+    killed(pipe(), Checkpoint, "save", 3)
+    other = JSONOutputAdapter(tmp_path / "bad.jsonl")
+    other.open()
+    refused = FlowRun(Flow("flow", "flow", pipe()), fresh=True).go(lambda _: None)
+    other.discard()
+    assert isinstance(refused.exception, OutputTakenError)
+    assert not (tmp_path / "checkpoint").exists()
+    assert pipe().run().resumed_at is None
 
 
 def test_ids_are_not_given_twice_by_a_run_that_goes_on(tmp_path):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from flow_parts import Person, Upper, people
+from pydantic import BaseModel, field_validator
 
 from synapse_core import ExecutionError, ValidationError
 from synapse_flow import (
@@ -84,6 +85,27 @@ def test_an_envelope_has_the_first_position(tmp_path: Path) -> None:
     Pipe(source, SyncFifoExecutor(Person), JSONOutputAdapter(tmp_path / "o.jsonl", envelope=True)).run()
     rows = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
     assert [row["position"] for row in rows] == [0, 1000, 3000, 4000, 6000, 7000]
+
+
+class Sealed(BaseModel):
+    name: Any
+
+    @field_validator("name")
+    @classmethod
+    def _seal(cls, value: Any) -> Any:
+        return object() if value == "name 3" else value
+
+
+def test_a_record_that_cannot_be_written_is_named_by_its_first_position(tmp_path: Path) -> None:
+    pipe = Pipe(
+        RetryInputAdapter(errors_file(tmp_path / "errors.jsonl")),
+        SyncFifoExecutor(Sealed),
+        JSONOutputAdapter(tmp_path / "o.jsonl"),
+    )
+    with pytest.raises(
+        ExecutionError, match=r"the record at position 3000 cannot be written as JSON, because of its field 'name'"
+    ):
+        pipe.run()
 
 
 def test_an_interrupted_retry_goes_on(tmp_path: Path) -> None:

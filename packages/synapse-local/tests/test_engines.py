@@ -2,9 +2,12 @@
 
 import asyncio
 import contextlib
+import gc
+import logging
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +16,7 @@ import pytest
 
 from synapse_core.errors import BackendError, ValidationError
 from synapse_core.plugins.registry import registry
+from synapse_local.engines import event_loop
 from synapse_local.engines.event_loop import AsyncEngine
 from synapse_local.engines.processes import ProcessEngine
 from synapse_local.engines.serial import SerialEngine
@@ -231,3 +235,67 @@ def test_engines_are_found_by_their_names() -> None:
     names = {"serial": SerialEngine, "threads": ThreadEngine, "processes": ProcessEngine, "asyncio": AsyncEngine}
     for name, engine in names.items():
         assert registry.load(registry.find_engine(name)) is engine
+
+
+class Leaves:
+    """Work that leaves behind tasks which end as programs do, some of them in the turn in which the loop is stopped."""
+
+    async def __call__(self, chunk: int) -> int:
+        for turns in range(8):
+            self.tasks = asyncio.create_task(self._leave(turns))
+        return chunk
+
+    async def _leave(self, turns: int) -> None:
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        raise SystemExit(turns)
+
+
+def test_tasks_that_end_the_program_do_not_keep_a_loop_from_its_end(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL + 1, "asyncio")  # which tells of tasks that nobody has asked
+    for _ in range(50):
+        assert list(AsyncEngine(3).run(Leaves(), range(5))) == list(range(5))
+    gc.collect()
+
+
+def test_a_loop_is_stopped_also_where_a_program_is_ended_in_the_same_turn() -> None:
+    def leave() -> None:
+        raise SystemExit
+
+    def hold_up(loop: asyncio.AbstractEventLoop) -> None:
+        begun.set()
+        time.sleep(0.1)  # in which the loop is told to stop
+        loop.call_soon(leave)
+
+    begun = threading.Event()
+    with event_loop._running(None) as loop:
+        loop.call_soon_threadsafe(hold_up, loop)
+        begun.wait()
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
+def test_work_that_ends_the_program_ends_the_run_and_not_the_loop(error: type[BaseException]) -> None:
+    async def leaves(chunk: int) -> int:
+        if chunk == 3:
+            raise error(chunk)
+        return chunk
+
+    def leaves_in_a_thread(chunk: int) -> int:
+        return asyncio.run(leaves(chunk))
+
+    async def other() -> str:
+        return "alive"
+
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        for engine in (AsyncEngine(3), AsyncEngine(3, loop=loop)):
+            for work in (leaves, leaves_in_a_thread):
+                with pytest.raises(error):
+                    list(engine.run(work, range(9)))
+        assert asyncio.run_coroutine_threadsafe(other(), loop).result(10) == "alive"
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

@@ -93,7 +93,14 @@ def _field_problems(
 
 
 def _nearest_field(name: str | int, model: type[BaseModel]) -> str:
-    return nearest(str(name), [field.alias or known for known, field in model.model_fields.items()])
+    known = [_accepted(known, field.validation_alias) for known, field in model.model_fields.items()]
+    return nearest(str(name), [each for each in known if each != name])
+
+
+def _accepted(name: str, alias: Any) -> str:
+    """Return what a field is given by: its alias, or the first of several."""
+    first = next(iter(getattr(alias, "choices", ())), alias)
+    return first if isinstance(first, str) else name
 
 
 def _shown(value: Any, secrets: list[str]) -> str:

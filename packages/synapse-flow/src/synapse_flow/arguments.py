@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError as PydanticValidationError
@@ -103,12 +105,17 @@ def _parameters(function: Callable[..., Any]) -> Mapping[str, inspect.Parameter]
 
 
 def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    function = getattr(function, "func", function)  # of a partial
+    annotated: Any = inspect.getattr_static(function, "__init__") if isinstance(function, type) else function
     try:
-        return typing.get_type_hints(
-            inspect.getattr_static(function, "__init__") if isinstance(function, type) else function
-        )
-    except Exception:  # an annotation that only a type checker can resolve
-        return {}
+        return typing.get_type_hints(annotated)
+    except Exception:  # of an annotation that only a type checker can resolve; the others count
+        scope = getattr(annotated, "__globals__", {})
+        hints: dict[str, Any] = {}
+        for name, written in getattr(annotated, "__annotations__", {}).items():
+            with suppress(Exception):
+                hints |= typing.get_type_hints(SimpleNamespace(__annotations__={name: written}), globalns=scope)
+        return hints
 
 
 def _fitted(annotation: Any, value: Any) -> Any:
@@ -119,12 +126,15 @@ def _fitted(annotation: Any, value: Any) -> Any:
     except Exception:  # nothing that pydantic can check
         return value
     try:
-        adapter.validate_python(value, strict=True)
-        return value  # and no copy of it, which may have been made another type
+        fitted = adapter.validate_python(value, strict=True)
+        if type(fitted) is type(value):
+            return value
     except PydanticValidationError:
         if isinstance(value, bool):  # which would be a number, too
             raise
-    return adapter.validate_python(value)
+        fitted = adapter.validate_python(value)
+    is_once = isinstance(fitted, Iterator) and not isinstance(value, Iterator)  # what an Iterable becomes
+    return value if is_once else fitted
 
 
 def _rule(error: PydanticValidationError) -> str:

@@ -69,7 +69,7 @@ class Checkpoint:
         return self.path, self._next
 
     def start_afresh(self) -> None:
-        """Take no notice of what is there, until this run commits something.
+        """Take no notice of what is there.
 
         It is left alone for now: the run may be refused, and another one, which is at work, may be whose it is.
         """
@@ -101,8 +101,8 @@ class Checkpoint:
         """Return the error that says that the file holds no checkpoint."""
         return ConfigError(f"{self.path} is no checkpoint: {why}. Remove it to start afresh")
 
-    def outputs_are_open(self) -> None:
-        """Forget the unfinished run that nobody goes on with: its outputs belong to this run, and begin anew."""
+    def forget_what_is_not_continued(self) -> None:
+        """Remove what `start_afresh` took no notice of, as soon as an output of that run belongs to this one."""
         if self._is_afresh:
             self.remove()
 
@@ -145,7 +145,6 @@ class Checkpoint:
             finally:
                 os.close(descriptor)
             self._next.replace(self.path)
-            self._is_afresh = False
         except OSError as error:
             raise ExecutionError(f"the checkpoint {self.path} cannot be written: {error.strerror or error}") from error
 

@@ -149,7 +149,7 @@ class ChunkWorker:
                 self._complete(part, records, found)
                 failed += found
                 bad.update(read + index for index in problems)
-            valid = (chunk.position + read + index for index in range(len(records.raws)) if index not in problems)
+            valid = (_position(chunk, read + index) for index in range(len(records.raws)) if index not in problems)
             parts.append(self._collected(values, None, valid))
             read += len(records.raws)
         _check_count(chunk, read)
@@ -342,6 +342,12 @@ def _renumbered(entry: EntryTypedDict, chunk: Chunk) -> EntryTypedDict:
     position = entry.get("position")
     if chunk.positions is not None and position is not None:
         index = position - chunk.position
-        if 0 <= index < chunk.count and (own := chunk.positions[index]) is not None:
-            entry["position"] = own
+        if 0 <= index < chunk.count:
+            entry["position"] = _position(chunk, index)
     return entry
+
+
+def _position(chunk: Chunk, index: int) -> int:
+    """Return the position of a record of a chunk: the one that it brought along, where it has one."""
+    own = None if chunk.positions is None else chunk.positions[index]
+    return chunk.position + index if own is None else own

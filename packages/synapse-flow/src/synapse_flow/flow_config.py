@@ -15,7 +15,7 @@ from synapse_core.field_paths import merge_findings
 from synapse_flow.adapter_types import ADAPTER_TYPES, AdapterType, adapter_type, place_name, type_by_place
 from synapse_flow.arguments import FittedArguments, fit_arguments
 from synapse_flow.config_problems import ConfigProblems, Keys
-from synapse_flow.executors.by_name import executor_class
+from synapse_flow.executors.by_name import fit_executor_arguments
 from synapse_flow.urls import shown_url
 
 __all__ = [
@@ -107,7 +107,7 @@ class AdapterConfig(BaseModel):
         if "" in given:
             given = {word: given.pop(""), **given}
         entrypoint = given.get("id_generator")
-        if isinstance(entrypoint, str):
+        if isinstance(entrypoint, str):  # and what it names, which is imported later, has to be callable
             given["id_generator"] = _imported_later
         fitted = fit_arguments(cls, {**kind.arguments, **given}, hidden=_OF_FLOW, words={place_name(cls): word})
         if "id_generator" in fitted.values:
@@ -187,7 +187,7 @@ class ExecutorConfig(BaseModel):
         Raises:
             UnknownBackendError: There is no such executor.
         """
-        return fit_arguments(executor_class(self.type), self.arguments, hidden=_OF_FLOW)
+        return fit_executor_arguments(self.type, self.arguments, hidden=_OF_FLOW)
 
 
 class FlowConfig(BaseModel):

@@ -8,7 +8,7 @@ from typing import Any
 
 from synapse_core.errors import ExecutionError, PluginError
 from synapse_core.safe_text import safe_str
-from synapse_flow.failures import OutputTakenError
+from synapse_flow.failures import DamagedInputError, OutputTakenError
 from synapse_flow.flow import Flow
 from synapse_flow.flow_running import FlowRun
 from synapse_flow.places import shown_place
@@ -87,6 +87,8 @@ def how_to_go_on(run: FlowRun) -> str:
     assert run.checkpoint is not None
     if "--fresh" in str(run.report.exception):  # what was left cannot be gone on with
         return ""
+    if isinstance(run.report.exception, DamagedInputError):  # and the whole file will be another one
+        return "when the input is whole, --fresh starts afresh"
     return f"the same command goes on at record {at:,} ({run.checkpoint.path}); --fresh starts afresh"
 
 

@@ -26,7 +26,7 @@ def check_input(given: Any) -> None:
         hint = "wrap it: IterableInputAdapter(...)"
     else:
         hint = _instance(given, "CSVInputAdapter('people.csv')")
-    raise ValidationError(f"input_adapter is {shorten(given)}, and no input; {hint}")
+    raise ValidationError(f"input_adapter is {_shown(given)}, and no input; {hint}")
 
 
 def check_output(name: str, given: Any) -> None:
@@ -45,7 +45,7 @@ def check_output(name: str, given: Any) -> None:
         hint = f"name what writes it: {_named_by_place(os.fspath(given), 'output', 'JSONOutputAdapter')}"
     else:
         hint = _instance(given, "JSONOutputAdapter('people.jsonl')")
-    raise ValidationError(f"{name} is {shorten(given)}, and no output; {hint}")
+    raise ValidationError(f"{name} is {_shown(given)}, and no output; {hint}")
 
 
 def check_executor(given: Any) -> None:
@@ -57,8 +57,15 @@ def check_executor(given: Any) -> None:
     if callable(getattr(given, "engine", None)) and not isinstance(given, type):
         return
     raise ValidationError(
-        f"executor is {shorten(given)}, and no executor; {_instance(given, 'MultiProcessingExecutor(Person)')}"
+        f"executor is {_shown(given)}, and no executor; {_instance(given, 'MultiProcessingExecutor(Person)')}"
     )
+
+
+def _shown(given: Any) -> str:
+    """Return a value for a message; of a URL without what may be secret."""
+    from synapse_flow.urls import shown_url  # which only messages need
+
+    return repr(shown_url(os.fspath(given))) if isinstance(given, (str, os.PathLike)) else shorten(given)
 
 
 def _instance(given: Any, example: str) -> str:
@@ -70,9 +77,11 @@ def _instance(given: Any, example: str) -> str:
 
 
 def _named_by_place(place: str, role: str, otherwise: str) -> str:
-    from synapse_flow.adapter_types import type_by_place  # which only this message needs
-    from synapse_flow.urls import shown_url
+    from synapse_flow.adapter_types import type_by_place
 
     kind = type_by_place(place)
     name = otherwise if kind is None else (kind.input if role == "input" else kind.output).partition(":")[2]
-    return f"{name}({shown_url(place)!r})"
+    more = "" if kind is None else "".join(f", {key}={value!r}" for key, value in kind.arguments.items())
+    if kind is not None and kind.word:  # a database
+        more += ", table=..."
+    return f"{name}({_shown(place)}{more})"

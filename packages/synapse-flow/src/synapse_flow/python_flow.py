@@ -7,7 +7,7 @@ from typing import Any
 from synapse_core.errors import ValidationError
 from synapse_flow.adapter_types import type_by_place
 from synapse_flow.executors.base import BaseExecutor
-from synapse_flow.executors.by_name import executor_class, make_executor, workers_argument
+from synapse_flow.executors.by_name import WORKERS, executor_class, make_executor, workers_argument
 from synapse_flow.executors.registered import EngineExecutor
 from synapse_flow.flow import NO_CHANGES, Flow, FlowChanges
 from synapse_flow.flow_target import load_pipe, own_modules, send_by_value
@@ -57,7 +57,7 @@ def _set_workers(executor: BaseExecutor, workers: int) -> None:
     if isinstance(executor, EngineExecutor):
         executor.options[workers_argument(executor.engine_name)] = workers
         return
-    known = [name for name in ("concurrency", "max_workers") if hasattr(executor, name)]
+    known = [name for name in WORKERS if hasattr(executor, name)]
     if not known:
         raise ValidationError(
             f"{type(executor).__name__} has no number of workers; name another executor with --executor"

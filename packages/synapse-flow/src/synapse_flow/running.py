@@ -13,7 +13,6 @@ from synapse_core.safe_text import safe_str, shorten
 from synapse_flow.checkpoint import Checkpoint, Commit
 from synapse_flow.chunks import Chunk, ChunkResult, ChunkSizes
 from synapse_flow.executors.base import BaseExecutor
-from synapse_flow.failures import DamagedInputError
 from synapse_flow.hooks.base import BaseHook
 from synapse_flow.identity import identity_of_model, identity_of_part, ran
 from synapse_flow.inputs.base import BaseInputAdapter, Block, Start
@@ -21,6 +20,7 @@ from synapse_flow.inputs.row_decoding import UNSENDABLE
 from synapse_flow.missing_columns import check_columns
 from synapse_flow.outputs.base import BaseOutputAdapter
 from synapse_flow.packing import UnpackableValueError
+from synapse_flow.places import is_nowhere, place_of
 from synapse_flow.report import FlowReport, FlowStatus
 
 __all__ = ["Run"]
@@ -97,7 +97,7 @@ class Run:
             status, problem = FlowStatus.FAILED, error
             self.logger.debug("the flow failed", exc_info=True)
         finally:
-            self._end_outputs(isinstance(problem, DamagedInputError))
+            self._end_outputs()
             ran(self._parts)
             self.logger.info(
                 "the flow %s: %d records read, %d written, %d failed, %d filtered",
@@ -201,8 +201,9 @@ class Run:
             else:
                 adapter.open()
             self._opened.append(adapter)
-        if self.checkpoint is not None:
-            self.checkpoint.outputs_are_open()
+            is_file = place_of(adapter) is not None and not is_nowhere(adapter)
+            if self.checkpoint is not None and is_file:  # which nobody else writes now
+                self.checkpoint.forget_what_is_not_continued()
 
     def _resume(self, adapter: BaseOutputAdapter, state: Any) -> None:
         assert self.checkpoint is not None
@@ -244,22 +245,14 @@ class Run:
         if self.checkpoint is not None:
             self.checkpoint.remove()
 
-    def _end_outputs(self, is_worthless: bool) -> None:
-        """Tell every output that is not closed that the run is over, also one that was not opened yet.
-
-        Args:
-            is_worthless: Whether nobody is to go on with what was written.
-        """
-        keeps = self.checkpoint is not None and not is_worthless
+    def _end_outputs(self) -> None:
+        """Tell every output that is not closed that the run is over, also one that was not opened yet."""
         for adapter in self._outputs:
             if any(adapter is each for each in self._closed):
                 continue
             opened = any(adapter is each for each in self._opened)
             with contextlib.suppress(Exception):
-                adapter.keep() if keeps and (self._committed or not opened) else adapter.discard()
-        if is_worthless and self.checkpoint is not None:
-            with contextlib.suppress(OSError):
-                self.checkpoint.remove()
+                adapter.keep() if self.checkpoint is not None and (self._committed or not opened) else adapter.discard()
 
     # -- chunks --
 

@@ -62,9 +62,9 @@ class SourceFile:
             self.size = fs.size(path) or 0
             self._raw = fs.open(path, "rb")
         except FileNotFoundError as error:
-            silent = error.__cause__ or error.__context__  # which some file systems take for a missing file
-            if silent is not None and store_error(silent) is BackendUnreachableError:
-                raise BackendUnreachableError(f"{self.name} cannot be opened: {self._reason(silent)}") from error
+            silence = error.__cause__  # which some file systems take for a missing file
+            if silence is not None and store_error(silence) is BackendUnreachableError:
+                raise BackendUnreachableError(f"{self.name} cannot be opened: {self._reason(silence)}") from error
             raise PlaceNotFoundError(f"there is no file {self.name}{beside(self.name)}") from None
         except (IsADirectoryError, PermissionError) as error:
             raise ValidationError(f"{self.name} cannot be read: {self._reason(error)}") from None

@@ -8,7 +8,7 @@ from typing import Any
 import pydantic_core
 
 from synapse_core.errors import ExecutionError
-from synapse_core.safe_text import safe_str, shorten
+from synapse_core.safe_text import safe_str
 from synapse_flow.collecting import Validator
 
 __all__ = ["NOT_SERIALIZABLE", "unwritable"]
@@ -32,14 +32,21 @@ def unwritable(
         try:
             validator.to_json_lines([value])
         except Exception as found:
-            row = validator.to_dict(value)
-            field = next((name for name, item in row.items() if not _has_json(item)), None)
-            what = "" if field is None else f", since its field {field!r} is {shorten(row[field])}"
             return ExecutionError(
-                f"the record at position {position} cannot be written as JSON{what}: {safe_str(found)}. Nothing is "
-                "published; have a hook or the model leave what JSON can hold"
+                f"the record at position {position} cannot be written as JSON{_culprit(validator, value)}: "
+                f"{safe_str(found)}. Nothing is published; have a hook or the model leave what JSON can hold"
             )
     return ExecutionError(f"a record cannot be written as JSON: {safe_str(error)}")
+
+
+def _culprit(validator: Validator, value: Any) -> str:
+    """Return which field it is, and of which type; not what it holds, which may be secret."""
+    try:
+        row = validator.to_dict(value)
+    except Exception:  # which the model's own code may raise here too
+        return ""
+    field = next((name for name, item in row.items() if not _has_json(item)), None)
+    return "" if field is None else f", because of its field {field!r}, of type {type(row[field]).__name__}"
 
 
 def _has_json(value: Any) -> bool:

@@ -10,9 +10,18 @@ from typing import Any
 
 from synapse_core.errors import UnknownBackendError, ValidationError, nearest
 from synapse_core.plugins.registry import Registry
+from synapse_flow.arguments import FittedArguments, fit_arguments
 from synapse_flow.executors.base import BaseExecutor
 
-__all__ = ["EXECUTORS", "executor_class", "make_executor", "same_executor", "workers_argument"]
+__all__ = [
+    "EXECUTORS",
+    "WORKERS",
+    "executor_class",
+    "fit_executor_arguments",
+    "make_executor",
+    "same_executor",
+    "workers_argument",
+]
 
 _PACKAGE = __name__.rpartition(".")[0]
 
@@ -33,7 +42,8 @@ _ALIASES = {
     "process": "processes",
     "multiprocessing": "processes",
 }
-_WORKERS = ("concurrency", "max_workers", "workers", "num_workers", "n_workers")
+WORKERS = ("concurrency", "max_workers", "workers", "num_workers", "n_workers")
+"""What executors and engines call their number of workers; of several, the first."""
 
 
 def _official(name: str) -> str:
@@ -79,17 +89,43 @@ def workers_argument(name: str) -> str:
         ValidationError: It has no number of workers.
     """
     made = executor_class(name)
-    if isinstance(made, partial):
-        registry = Registry()
-        made = registry.load(registry.find_engine(name))
-    parameters = inspect.signature(made).parameters
-    known = [word for word in _WORKERS if word in parameters]
+    parameters = inspect.signature(_engine_class(name) if isinstance(made, partial) else made).parameters
+    known = [word for word in WORKERS if word in parameters]
+    if not known and any(each.kind is each.VAR_KEYWORD for each in parameters.values()):
+        known = ["max_workers"]
     if not known:
         raise ValidationError(
             f"the executor {_official(name)!r} has no number of workers; those that have one: asyncio, processes, "
-            f"threads, and any engine with an argument {', '.join(_WORKERS[1:-1])} or {_WORKERS[-1]}"
+            f"threads, and engines of other packages with an argument {', '.join(WORKERS[:-1])} or {WORKERS[-1]}"
         )
     return known[0]
+
+
+def fit_executor_arguments(name: str, given: Mapping[str, Any], *, hidden: frozenset[str]) -> FittedArguments:
+    """Hold arguments against what an executor takes; of an engine of another package, against what that takes.
+
+    Args:
+        name: Of the executor.
+        given: Its keyword arguments.
+        hidden: Parameters that are not to be given this way.
+
+    Raises:
+        UnknownBackendError: There is none of that name.
+    """
+    made = executor_class(name)
+    if not isinstance(made, partial):
+        return fit_arguments(made, given, hidden=hidden)
+    own = set(inspect.signature(made).parameters)
+    fitted = fit_arguments(made, {word: value for word, value in given.items() if word in own}, hidden=hidden)
+    of_engine = {word: value for word, value in given.items() if word not in own}
+    engine = fit_arguments(_engine_class(name), of_engine, hidden=hidden)
+    problems = [problem for problem in engine.problems if not problem.is_missing or problem.name not in own]
+    return FittedArguments({**fitted.values, **engine.values}, (*fitted.problems, *problems))
+
+
+def _engine_class(name: str) -> Any:
+    registry = Registry()
+    return registry.load(registry.find_engine(name))
 
 
 def make_executor(name: str, model: Any, arguments: Mapping[str, Any], workers: int | None = None) -> BaseExecutor:

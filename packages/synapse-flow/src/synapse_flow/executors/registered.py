@@ -7,7 +7,6 @@ from typing import Any, ClassVar
 from synapse_core.errors import ValidationError
 from synapse_core.plugins.registry import Registry
 from synapse_core.ports.engine import RecordEngine
-from synapse_flow.arguments import fit_arguments
 from synapse_flow.executors.base import BaseExecutor
 
 __all__ = ["EngineExecutor"]
@@ -63,12 +62,8 @@ class EngineExecutor(BaseExecutor):
         """
         registry = Registry()
         cls = registry.load(registry.find_engine(self.engine_name))
-        fitted = fit_arguments(cls, self.engine_options())
-        if fitted.problems:
-            wrong = "; ".join(f"{problem.name}: {problem.rule}" for problem in fitted.problems)
-            raise ValidationError(f"the engine {self.engine_name!r} cannot be made: {wrong}")
         try:
-            engine: RecordEngine = cls(**fitted.values)
+            engine: RecordEngine = cls(**self.engine_options())
         except TypeError as error:
             raise ValidationError(f"the engine {self.engine_name!r} cannot be made: {error}") from error
         return engine

@@ -222,9 +222,7 @@ async def _awaited(answer: Any) -> Any:
 
 
 def _ended_by(call: Call, error: SystemExit) -> ExecutionError:
-    return ExecutionError(
-        f"{hook_name(call.hook)} ended the run: {told(error, call.hook)}. Any other exception fails its entry alone"
-    )
+    return ExecutionError(f"{hook_name(call.hook)} ended the run: {told(error, call.hook)}")
 
 
 def _problem(hook: BaseHook, method: str, error: BaseException) -> ExecutionError:

@@ -183,11 +183,13 @@ def _running(loop: asyncio.AbstractEventLoop | None) -> Iterator[asyncio.Abstrac
         yield loop
         return
     own = asyncio.new_event_loop() if loop is None else loop
-    thread = threading.Thread(target=_serve, args=(own,), name="synapse-engine-loop", daemon=True)
+    ended = threading.Event()
+    thread = threading.Thread(target=_serve, args=(own, ended), name="synapse-engine-loop", daemon=True)
     thread.start()
     try:
         yield own
     finally:
+        ended.set()
         own.call_soon_threadsafe(own.stop)
         thread.join()
         if loop is None:
@@ -195,12 +197,15 @@ def _running(loop: asyncio.AbstractEventLoop | None) -> Iterator[asyncio.Abstrac
             own.close()
 
 
-def _serve(loop: asyncio.AbstractEventLoop) -> None:
+def _serve(loop: asyncio.AbstractEventLoop, ended: threading.Event) -> None:
     """Run a loop until it is stopped, and by nothing else: a task of the work's own may end with a SystemExit."""
     while True:
-        with contextlib.suppress(KeyboardInterrupt, SystemExit):
+        try:
             loop.run_forever()
             return
+        except (KeyboardInterrupt, SystemExit):
+            if ended.is_set():  # that it was stopped may have got lost in the same turn
+                loop.call_soon(loop.stop)
 
 
 def _loop_of_this_thread() -> asyncio.AbstractEventLoop | None:

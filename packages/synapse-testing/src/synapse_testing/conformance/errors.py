@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copyreg
 import io
 import json
 import pickle
@@ -143,10 +144,14 @@ class ErrorPromises(PromiseGroup):
 def _pickled(error: BaseException) -> bytes:
     """Return an exception as its own class pickles it.
 
-    Where Dask is imported, tblib does it for all classes, and takes along a cause that cannot be pickled.
+    Where Dask is imported, tblib does it for all exceptions, and takes along a cause that cannot be pickled.
     """
     buffer = io.BytesIO()
     pickler = pickle.Pickler(buffer)
-    pickler.dispatch_table = {}
+    pickler.dispatch_table = {
+        cls: reduced
+        for cls, reduced in copyreg.dispatch_table.items()
+        if not str(getattr(reduced, "__module__", "")).startswith("tblib")
+    }
     pickler.dump(error)
     return buffer.getvalue()
