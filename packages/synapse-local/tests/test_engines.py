@@ -271,6 +271,7 @@ def test_a_loop_is_stopped_also_where_a_program_is_ended_in_the_same_turn() -> N
     with event_loop._running(None) as loop:
         loop.call_soon_threadsafe(hold_up, loop)
         begun.wait()
+    assert loop.is_closed()
 
 
 @pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt])
