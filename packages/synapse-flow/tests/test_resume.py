@@ -597,6 +597,17 @@ def test_a_fresh_run_that_another_output_is_refused_to_leaves_nothing_that_canno
     assert pipe().run().resumed_at is None
 
 
+def test_what_a_fresh_run_has_committed_is_gone_on_with_by_the_same_checkpoint(tmp_path):
+    checkpoint = Checkpoint(tmp_path / "checkpoint")
+    old, new = (Commit(position, None, None, None, {"read_count": position}, {}) for position in (7, 3))
+    checkpoint.save(old)
+    checkpoint.start_afresh()
+    assert checkpoint.load() is None
+    assert Checkpoint(checkpoint.path).load() == old
+    checkpoint.save(new)
+    assert checkpoint.load() == new
+
+
 def test_ids_are_not_given_twice_by_a_run_that_goes_on(tmp_path):
     (tmp_path / "in.csv").write_text("id,name,age\n" + "".join(f"{i},x,1\n" for i in range(1000)))
 

@@ -145,6 +145,7 @@ class Checkpoint:
             finally:
                 os.close(descriptor)
             self._next.replace(self.path)
+            self._is_afresh = False  # what is there now is this run's own
         except OSError as error:
             raise ExecutionError(f"the checkpoint {self.path} cannot be written: {error.strerror or error}") from error
 
